@@ -1,0 +1,113 @@
+"""The ChangeSet: everything one run has decided, as frames that can be printed, counted, stored and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from domain.fields import MailchimpField
+from domain.records import Layout
+from domain.settings import SyncSettings
+
+CHANGE = ("side", "op", "target", "contact_id", "entry_id", "marker", "fields", "rule")
+NEW_LINK = (
+    "contact_id",
+    "entry_id",
+    "email",
+    "email1",
+    "unique_email_id",
+    "web_id",
+    "status",
+    "flag",
+    "member_hash",
+    "entry_hash",
+    "reason",
+)
+CELL = ("contact_id", "entry_id", "tag", "mailchimp", "maximizer", "note")
+PARKED = ("side", "key", "field", "reason", "rule", "remedy", "evidence", "member_hash", "entry_hash")
+FINDING = ("kind", "key", "field", "value", "problem")
+
+# Fields of a change that are no mapping: the two UDFs of ours, and the entry's identity as carried by the member.
+FLAG, MARKER, STAMP, STATUS = "#flag", "#marker", "#stamp", "#status"
+LAST_NAME = "#lastname"  # of a new entry when no mapping leads there
+
+
+def empty(columns: tuple[str, ...]) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(dtype="object") for name in columns})
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What decisions depend on beside the data. ``today`` is the run's own date, chosen once (R22)."""
+
+    layout: Layout
+    settings: SyncSettings
+    today: date
+    full: bool = True
+    # Absence from a complete snapshot may be concluded; otherwise only what a point read showed (hazard A2).
+    members_complete: bool = True
+    entries_complete: bool = True
+    # Mandatory merge fields that no mapping fills: placeholder on create, the member's own value on update (R22).
+    unmapped_required: tuple[MailchimpField, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What one decision looks at: staged rows that moved or stand alone, and what we remember of them.
+
+    ``members`` and ``entries``: wide frames with ``row_hash`` (domain.records). ``links``: columns of the link table
+    for every pair with a row here. ``baselines``: link_id, mailchimp, maximizer, notes (JSON objects tag -> text).
+    ``holders``: links (id, contact_id, entry_id, email, email1, unique_email_id) that hold an address or an identity
+    which a newcomer claims. ``parked``: open quarantine rows. ``resting``: targets with an open write (frozen).
+    ``suppressed``: addresses (keys) never to be created.
+    """
+
+    members: pd.DataFrame
+    entries: pd.DataFrame
+    links: pd.DataFrame
+    baselines: pd.DataFrame
+    holders: pd.DataFrame
+    parked: pd.DataFrame
+    resting: frozenset[str] = frozenset()
+    suppressed: frozenset[str] = frozenset()
+
+
+@dataclass
+class ChangeSet:
+    """All decisions of one run.
+
+    ``changes``: CHANGE columns, one row per record and side; ``fields`` is a JSON object
+    ``{"set": [{field, old, new, seen, note, rule}, ...], "then": {link column: value}}``: what to write, and what the
+    link becomes once it is confirmed. ``seen`` is the other side's value that the write carries over.
+    ``new_links``: pairs accepted now (columns of the link table). ``link_updates``: id and columns of the link table
+    to set before loading. ``adopted``: CELL, values to be remembered without a write (NA = leave as remembered).
+    ``parked``: PARKED. ``findings``: FINDING. ``evaluated``: keys of records whose old findings no longer count.
+    """
+
+    changes: pd.DataFrame = field(default_factory=lambda: empty(CHANGE))
+    new_links: pd.DataFrame = field(default_factory=lambda: empty(NEW_LINK))
+    link_updates: pd.DataFrame = field(default_factory=lambda: empty(("id",)))
+    adopted: pd.DataFrame = field(default_factory=lambda: empty(CELL))
+    parked: pd.DataFrame = field(default_factory=lambda: empty(PARKED))
+    findings: pd.DataFrame = field(default_factory=lambda: empty(FINDING))
+    evaluated: tuple[str, ...] = ()
+    tallies: dict[str, int] = field(default_factory=dict)
+
+    def counted(self) -> dict[str, Any]:
+        """Counts in the shape of the contract: planned writes per side, and what was decided without a write."""
+        sides = {side: {"create": 0, "update": 0, "failed": 0} for side in ("mailchimp", "maximizer")}
+        for (side, op), rows in self.changes.groupby(["side", "op"], sort=False):
+            sides[str(side)]["create" if op == "create" else "update"] += len(rows)
+        rest = {
+            name: int(self.tallies.get(name, 0)) for name in ("conflicts", "protected", "placeholders", "unchanged")
+        }
+        return {**sides, **rest, "quarantined": len(self.parked)}
+
+
+def add_counts(counts: Mapping[str, Any], side: str, **more: int) -> dict[str, Any]:
+    """A copy of ``counts`` with a side's numbers replaced."""
+    return {**counts, side: {**counts[side], **more}}

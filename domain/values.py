@@ -1,0 +1,380 @@
+"""Canonical forms of values and the encoders between both sides: one per field kind and direction.
+
+A canonical value is a text; "" means explicitly empty, NA means unknown (R29). Every function takes and returns
+pandas Series of dtype ``str`` and works on whole columns; a costly step runs once per distinct value.
+
+Canonical forms:  text, zip, url, phone ... the cleaned text (NFC, outer blanks cut) · number ``-12.5`` ·
+date ``YYYY-MM-DD`` · birthday and annual dates ``MM-DD`` · country ISO 3166 alpha-2 where recognised ·
+radio and drop-down the label · single-value table the item key · group and multi-value table a sorted JSON list
+of interest ids or item keys.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+
+from domain.fields import FieldMapping, MailchimpField, MaximizerField
+
+TEXT_BYTES = 255  # Mailchimp cuts longer texts silently (Mailchimp fact sheet section 9)
+# Refuses what cannot be an address without judging what may: one @, a dot in the domain, no blanks.
+EMAIL = r"^[^@\s,;<>()\[\]\"]+@[^@\s,;<>()\[\]\".]+(?:\.[^@\s,;<>()\[\]\".]+)+$"
+_URL = r"^https?://[^\s/?#.]+(?:\.[^\s/?#.]+)*\.[^\s/?#.]{2,}(?::\d+)?(?:[/?#]\S*)?$"
+_DATE = r"^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$"
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a target would store. ``value`` canonical for the target, NA where ``problem`` says why it cannot.
+
+    ``note`` names what is left out although the rest can be stored (options without a counterpart, R26).
+    """
+
+    value: pd.Series
+    problem: pd.Series
+    note: pd.Series
+
+
+def texts(values: Iterable[Any], index: pd.Index | None = None) -> pd.Series:
+    """A Series of dtype str from Python values (None and NaN become NA)."""
+    return pd.Series(list(values), index=index, dtype="str")
+
+
+def per_distinct(series: pd.Series, function: Callable[[str], Any]) -> pd.Series:
+    """The function's answer for each value, computed once per distinct value; NA stays NA, None becomes NA."""
+    known = series.dropna()
+    table = {value: function(value) for value in known.unique()}
+    return texts(known.map(table.get).reindex(series.index), series.index)
+
+
+def clean(series: pd.Series) -> pd.Series:
+    """Text without outer blanks, in Unicode form NFC, with LF line ends (C2: no ping-pong over looks)."""
+    cleaned = series.str.strip()
+    odd = ~cleaned.str.fullmatch(r"[ -~]*").fillna(True).astype(bool)
+    if odd.any():
+        part = cleaned[odd].str.normalize("NFC").str.replace("\r\n", "\n", regex=False)
+        cleaned = cleaned.mask(odd, part.str.strip().reindex(cleaned.index))
+    return cleaned
+
+
+def address_key(series: pd.Series) -> pd.Series:
+    """What Mailchimp treats as one address: outer blanks cut, ASCII letters in lower case (hazard B2)."""
+    stripped = series.fillna("").str.strip()
+    ascii_only = stripped.str.fullmatch(r"[ -~]*").astype(bool)
+    lowered = stripped.str.lower()
+    return lowered if ascii_only.all() else lowered.where(ascii_only, per_distinct(stripped, ascii_lower))
+
+
+def ascii_lower(text: str) -> str:
+    return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in text.strip())
+
+
+# ------------------------------------------------------------------ canonical forms
+
+
+def canonical_mailchimp(field: MailchimpField, raw: pd.Series) -> pd.Series:
+    """Canonical values of a Mailchimp field; ``raw`` holds texts, groups a JSON list of the chosen ids."""
+    match field.kind:
+        case "number" | "source_number":
+            return per_distinct(clean(raw), number)
+        case "birthday":
+            day_first = field.date_format.upper().startswith("DD")
+            return per_distinct(clean(raw), lambda text: month_day(text, day_first=day_first))
+        case "date" | "source_date":
+            return per_distinct(clean(raw), calendar_day)
+        case "country":
+            return per_distinct(clean(raw), country_code)
+        case "phone" if field.phone_format.upper() == "US":
+            return us_phone(clean(raw)).fillna(clean(raw))
+        case "group":
+            return raw
+        case _:
+            return clean(raw)
+
+
+def canonical_maximizer(field: MaximizerField, raw: pd.Series, *, country: bool = False) -> pd.Series:
+    """Canonical values of a Maximizer field; tables come as a JSON list of item keys.
+
+    ``country``: the field is mapped to a country, so both sides compare as ISO codes (R28).
+    """
+    match field.kind:
+        case "numeric":
+            return per_distinct(clean(raw), number)
+        case "date":
+            return per_distinct(clean(raw), calendar_day)
+        case "annual":
+            return per_distinct(clean(raw), month_day)
+        case "single" | "yesno":
+            return per_distinct(raw, lambda text: next(iter(json.loads(text)), "") if text else "")
+        case "multi":
+            return raw
+        case _ if country:
+            return per_distinct(clean(raw), country_code)
+        case _:
+            return clean(raw)
+
+
+def number(text: str) -> str:
+    """``1.50`` -> ``1.5``; a text that is no number stays as it is, for the checks to name."""
+    if not text:
+        return ""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return text
+    if not value.is_finite():
+        return text
+    shown = format(value.normalize(), "f") if value else "0"
+    return shown
+
+
+def calendar_day(text: str) -> str:
+    """The date part of an ISO date or date-time; anything else stays as it is."""
+    return text[:10] if re.match(_DATE, text[:10]) and (len(text) == 10 or text[10] in "T ") else text
+
+
+def month_day(text: str, *, day_first: bool = False) -> str:
+    """``MM-DD`` of ``MM/DD``, ``DD/MM``, ``MM-DD``, ``--MM-DD`` or an ISO date (Maximizer fact sheet 5.3)."""
+    if found := re.match(r"^\d{4}-(\d\d)-(\d\d)", text):
+        return f"{found[1]}-{found[2]}"
+    if found := re.match(r"^(?:--)?(\d{1,2})[-/](\d{1,2})$", text):
+        first, second = int(found[1]), int(found[2])
+        month, day = (second, first) if day_first and "/" in text else (first, second)
+        if 1 <= month <= 12 and 1 <= day <= 31:
+            return f"{month:02d}-{day:02d}"
+    return text
+
+
+@lru_cache(maxsize=4096)
+def country_code(text: str) -> str:
+    """ISO alpha-2 code of a code or an English name; what is not recognised stays as it is (R28)."""
+    import pycountry
+
+    if not text:
+        return ""
+    common = {"uk": "GB", "england": "GB", "scotland": "GB", "wales": "GB", "usa": "US", "u.s.a.": "US", "u.s.": "US"}
+    if text.lower() in common:
+        return common[text.lower()]
+    try:
+        return str(pycountry.countries.lookup(text).alpha_2)
+    except LookupError:
+        return text
+
+
+def country_name(code: str) -> str:
+    """The name people read, of an ISO alpha-2 code; anything else stays as it is."""
+    import pycountry
+
+    found = pycountry.countries.get(alpha_2=code) if len(code) == 2 else None
+    return str(getattr(found, "common_name", found.name)) if found else code
+
+
+def us_phone(series: pd.Series) -> pd.Series:
+    """``NNN-NNN-NNNN`` of ten digits in any dress, with or without country code 1; "" stays, else NA (R25)."""
+    digits = series.str.replace(r"[\s().+/-]", "", regex=True)
+    digits = digits.str.replace(r"^1(\d{10})$", r"\1", regex=True)
+    good = digits.str.fullmatch(r"[2-9]\d{9}").fillna(False).astype(bool)
+    shown = digits.str.replace(r"^(\d{3})(\d{3})(\d{4})$", r"\1-\2-\3", regex=True)
+    return shown.where(good | (series == ""))
+
+
+# ------------------------------------------------------------------ towards Mailchimp
+
+
+def to_mailchimp(mapping: FieldMapping, values: pd.Series) -> Encoded:
+    """What Mailchimp would store for canonical Maximizer values (R21, R25, R28)."""
+    field = mapping.mailchimp
+    match field.kind:
+        case "radio" | "dropdown":
+            return _single(mapping, values, {b: a for a, b in mapping.pairs}, mapping.maximizer.options)
+        case "group":
+            return _group(mapping, values)
+        case "birthday":
+            day = per_distinct(values, month_day)
+            return _checked(day, (day == "") | day.str.fullmatch(r"\d\d-\d\d"), "not a month and day")
+        case "date":
+            return _checked(values, (values == "") | values.str.fullmatch(_DATE), "a date without a year")
+        case "number":
+            return _checked(values, (values == "") | values.str.fullmatch(r"-?\d+(\.\d+)?"), "not a number")
+        case "zip":
+            return _checked(values, (values == "") | values.str.fullmatch(r"\d{5}"), "not a US zip code of 5 digits")
+        case "phone" if field.phone_format.upper() == "US":
+            shown = us_phone(values)
+            return _checked(shown, shown.notna(), "not a US phone number")
+        case "url" | "imageurl":
+            return _checked(values, (values == "") | values.str.fullmatch(_URL), "not a web address")
+        case "country":
+            code = per_distinct(values, country_code)
+            return _checked(code, (code == "") | code.str.fullmatch(r"[A-Z]{2}"), "not a country that has an ISO code")
+        case "email":
+            return _checked(values, (values == "") | values.str.fullmatch(EMAIL), "not an e-mail address")
+        case _:
+            return _checked(values, _fits_bytes(values), f"longer than {TEXT_BYTES} bytes")
+
+
+# ------------------------------------------------------------------ towards Maximizer
+
+
+def to_maximizer(mapping: FieldMapping, values: pd.Series, current: pd.Series, today: date) -> Encoded:
+    """What Maximizer would store for canonical Mailchimp values; ``current`` is what it holds now (R24, R26, R28)."""
+    field = mapping.maximizer
+    match mapping.mailchimp.kind:
+        case "radio" | "dropdown":
+            return _single(mapping, values, dict(mapping.pairs), mapping.mailchimp.options)
+        case "group":
+            return _table(mapping, values, current)
+        case "birthday" if field.kind == "date":
+            return _birthday(values, current, today)
+    if field.kind == "annual":
+        day = per_distinct(values, month_day)
+        return _checked(day, (day == "") | day.str.fullmatch(r"\d\d-\d\d"), "not a month and day")
+    if field.kind == "date":
+        return _checked(values, (values == "") | values.str.fullmatch(_DATE), "not a date")
+    if field.kind == "numeric":
+        places = "" if field.decimals == 0 else rf"(\.\d{{1,{field.decimals or 15}}})?"
+        fits = values.str.fullmatch(rf"-?\d+{places}")
+        return _checked(values, (values == "") | fits, f"not a number with at most {field.decimals or 0} decimals")
+    if field.max_length:
+        long = values.str.len() > field.max_length
+        return _checked(values, ~long.fillna(False).astype(bool), f"longer than {field.max_length} characters")
+    return _checked(values, values.notna(), "")
+
+
+def _checked(value: pd.Series, good: pd.Series, problem: str) -> Encoded:
+    good = good.fillna(False).astype(bool) | value.isna()
+    empty = texts([""], pd.RangeIndex(1)).iloc[0]
+    problems = pd.Series(empty, index=value.index, dtype="str").mask(~good, problem)
+    return Encoded(value.where(good), problems, pd.Series("", index=value.index, dtype="str"))
+
+
+def _fits_bytes(values: pd.Series) -> pd.Series:
+    long = values.str.len() > TEXT_BYTES // 4
+    if not long.fillna(False).any():
+        return values.notna()
+    return values.map(lambda text: isinstance(text, str) and len(text.encode()) <= TEXT_BYTES).astype(bool)
+
+
+def _single(mapping: FieldMapping, values: pd.Series, table: dict[str, str], options: tuple[Any, ...]) -> Encoded:
+    value = per_distinct(values, lambda key: table.get(key) if key else "")
+    missing = values.notna() & value.isna()
+    labels = {option.key: option.label for option in options}
+    problem = pd.Series("", index=values.index, dtype="str")
+    if missing.any():
+        problem = problem.mask(missing, per_distinct(values, lambda key: f"no option {labels.get(key, key)!r} there"))
+    return Encoded(value, problem, pd.Series("", index=values.index, dtype="str"))
+
+
+def _group(mapping: FieldMapping, values: pd.Series) -> Encoded:
+    """Item keys -> interest ids. A radio or drop-down group holds one: two are withheld (R26)."""
+    table = {b: a for a, b in mapping.pairs}
+    one_only = mapping.mailchimp.group_type in ("radio", "dropdown")
+    value = per_distinct(values, lambda text: as_set(table[k] for k in members_of(text) if k in table))
+    several = per_distinct(value, lambda text: "x" if one_only and len(members_of(text)) > 1 else "")
+    problem = several.fillna("").mask(several == "x", "more than one option for a group that takes one")
+    return Encoded(value.where(problem == ""), problem, _unpaired(mapping.maximizer.options, values, table))
+
+
+def _table(mapping: FieldMapping, values: pd.Series, current: pd.Series) -> Encoded:
+    """Interest ids -> item keys, together with the keys that have no counterpart and stay (R26)."""
+    table = dict(mapping.pairs)
+    paired = set(table.values())
+    mine = per_distinct(values, lambda text: as_set(table[k] for k in members_of(text) if k in table))
+    kept = per_distinct(current.fillna(""), lambda text: as_set(k for k in members_of(text) if k not in paired))
+    whole = mine + "\n" + kept
+    both = per_distinct(whole, lambda text: as_set(k for part in text.split("\n") for k in members_of(part)))
+    empty = pd.Series("", index=values.index, dtype="str")
+    return Encoded(both, empty, _unpaired(mapping.mailchimp.options, values, table))
+
+
+def _unpaired(options: tuple[Any, ...], values: pd.Series, table: dict[str, str]) -> pd.Series:
+    labels = {option.key: option.label for option in options}
+
+    def named(text: str) -> str:
+        left = [labels.get(key, key) for key in members_of(text) if key not in table]
+        return f"no option {', '.join(map(repr, left))} there" if left else ""
+
+    return per_distinct(values.fillna(""), named)
+
+
+def _birthday(values: pd.Series, current: pd.Series, today: date) -> Encoded:
+    """Month and day to a full date (R24): the year Maximizer holds when the day is the same, else this year.
+
+    29 February takes the last leap year, never another day.
+    """
+    leap = next(year for year in range(today.year, today.year - 9, -1) if _is_leap(year))
+    dated = str(today.year) + "-" + values
+    dated = dated.mask(values == "02-29", f"{leap}-02-29").mask(values == "", "")
+    same_day = (current.str[-5:] == values) & current.str.fullmatch(_DATE).fillna(False).astype(bool)
+    value = dated.mask(same_day, current)
+    return _checked(value, (value == "") | value.str.fullmatch(_DATE), "not a month and day")
+
+
+def _is_leap(year: int) -> bool:
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+
+
+def members_of(text: str) -> list[str]:
+    """The members of a canonical set (a JSON list)."""
+    return list(json.loads(text)) if text else []
+
+
+def as_set(members: Iterable[str]) -> str:
+    """Canonical set of texts: sorted JSON list, "" when there are none."""
+    chosen = sorted(set(members))
+    return json.dumps(chosen, ensure_ascii=False, separators=(",", ":")) if chosen else ""
+
+
+def paired_only(mapping: FieldMapping, values: pd.Series, side: str) -> pd.Series:
+    """Sets reduced to options that have a counterpart: the only part two sides can agree on (R26)."""
+    if mapping.mailchimp.kind != "group":
+        return values
+    keep = {pair[0 if side == "mailchimp" else 1] for pair in mapping.pairs}
+    return per_distinct(values, lambda text: as_set(key for key in members_of(text) if key in keep))
+
+
+# ------------------------------------------------------------------ on the wire
+
+
+def mailchimp_wire(field: MailchimpField, value: str) -> Any:
+    """The JSON value of one canonical value in ``merge_fields`` (Mailchimp fact sheet section 9)."""
+    if value == "":
+        return ""
+    match field.kind:
+        case "number":
+            exact = Decimal(value)
+            plain = int(exact) if exact == exact.to_integral_value() else float(exact)
+            return plain if Decimal(repr(plain)) == exact else value
+        case "birthday":
+            month, day = value.split("-")
+            return f"{day}/{month}" if field.date_format.upper().startswith("DD") else f"{month}/{day}"
+        case _:
+            return value
+
+
+def maximizer_wire(mapping: FieldMapping, value: str, today: date) -> Any:
+    """The JSON value of one canonical value in an entry's data (Maximizer fact sheet 4.4 and 5.2)."""
+    field = mapping.maximizer
+    if field.kind in ("single", "yesno"):
+        return [value] if value else []
+    if field.kind == "multi":
+        return members_of(value)
+    if value == "":
+        return None if field.kind in ("numeric", "date", "annual") else ""
+    if field.kind == "numeric":
+        exact = Decimal(value)
+        return int(exact) if exact == exact.to_integral_value() else float(exact)
+    if field.kind == "annual":
+        year = today.year if value != "02-29" or _is_leap(today.year) else today.year - today.year % 4
+        year = year if value != "02-29" or _is_leap(year) else year - 4
+        return f"{year}-{value}"
+    if mapping.mailchimp.kind == "country":
+        return country_name(value)
+    return value

@@ -1,0 +1,193 @@
+"""Before a cycle: what both sides look like now, and whether they are the ones this connection was set up with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from domain.errors import Blocked, Misconfigured
+from domain.fields import FieldMapping, MailchimpField, MaximizerField, compatible, kind_words
+from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG, Layout
+from flows.describe import PEOPLE, Audience, address_book, audience, basic_fields, find_flag, find_marker
+from flows.services import Services
+from storage import connections
+from storage.connections import Connection, MappingRow
+
+NO_GROUPS = "This list does not have interest groups enabled."
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """``required``: every mandatory merge field; ``unmapped_required``: those of them that no mapping fills (R22).
+
+    ``broken``: sentences about mappings that cannot work now (R27). ``changed``: mappings or options are not those of
+    the last sync, so this cycle is a full one (R30).
+    """
+
+    layout: Layout
+    required: tuple[MailchimpField, ...]
+    unmapped_required: tuple[MailchimpField, ...]
+    broken: tuple[str, ...]
+    fingerprint: str
+    changed: bool
+    audience: Audience
+    fields: tuple[MaximizerField, ...]
+
+
+def check_identity(connection: Connection, services: Services) -> None:
+    """Blocked when account or Address Book are not those of the links (R43, hazard A6)."""
+    if not connection.list_id:
+        raise Misconfigured(
+            f"connection {connection.name!r} has no list yet", remedy="run: maxchimp setup --list LIST_ID"
+        )
+    account = services.mailchimp.account()
+    if str(account["account_id"]) != connection.account_id:
+        raise Blocked(
+            "wrong-account",
+            "the API key belongs to another Mailchimp account than the one this connection is linked with",
+            remedy="use a key of that account, or change on purpose: maxchimp setup --list LIST_ID",
+        )
+    check_address_book(connection, services)
+
+
+def check_address_book(connection: Connection, services: Services) -> None:
+    configured = services.settings.maximizer_database
+    signed_in = services.maximizer.session_info()["database"]
+    for other in (configured, connection.address_book):
+        if other and signed_in and signed_in.casefold() != other.casefold():
+            raise Blocked(
+                "wrong-address-book",
+                f"the wrong Address Book: signed in to {signed_in!r}, set up for {other!r}",
+                remedy="correct MAXCHIMP_MAXIMIZER_DATABASE, or change on purpose: maxchimp setup --new-address-book",
+            )
+
+
+def prepare(engine: Engine, connection: Connection, services: Services) -> Prepared:
+    """Read both schemas and resolve the mappings; Blocked for what no cycle can do without (R41, R48)."""
+    rows = connections.mappings(engine, connection.id)
+    known = audience(services.mailchimp, connection.list_id, groups=[r.mailchimp_ref for r in rows])
+    if known.groups == 0:
+        raise Blocked(
+            "no-groups", NO_GROUPS, remedy="create one in Mailchimp, or: maxchimp setup --group TITLE --option NAME"
+        )
+    tables = [r.maximizer_ref for r in rows if r.maximizer_ref.startswith("Udf/")]
+    fields = address_book(services.maximizer, options_of=[*tables, connection.flag_ref])
+    flag, marker = find_flag(fields), find_marker(fields)
+    if flag is None or marker is None:
+        lacking = " and ".join(n for n, f in (("Sync with MailChimp", flag), ("MailChimp ID", marker)) if f is None)
+        raise Blocked(
+            "udfs-missing", f"the required user-defined field {lacking} does not exist", remedy="run: maxchimp setup"
+        )
+    for tag in (CLIENT_TAG, NUMBER_TAG):
+        if known.find(tag) is None:
+            raise Blocked("merge-fields-missing", f"the merge field {tag} does not exist", remedy="run: maxchimp setup")
+    mappings = tuple(_resolve(engine, row, known, fields) for row in rows)
+    layout = Layout(
+        mappings=(_email(known), *mappings),
+        flag_ref=flag.ref,
+        marker_ref=marker.ref,
+        flag_yes=_item(flag, "yes", "2"),
+        flag_no=_item(flag, "no", "1"),
+    )
+    required = tuple(_whole(f) for f in known.fields if _is_required(f))
+    sound = {m.tag.partition(".")[0] for m in mappings if not m.broken}
+    return Prepared(
+        layout=layout,
+        required=required,
+        unmapped_required=tuple(f for f in required if f.tag not in sound),
+        broken=tuple(m.broken for m in mappings if m.broken),
+        fingerprint=(mark := fingerprint(layout)),
+        changed=mark != connection.fingerprint,
+        audience=known,
+        fields=fields,
+    )
+
+
+def _is_required(field: MailchimpField) -> bool:
+    return field.required and field.tag != EMAIL and (field.kind != "address" or field.tag.endswith(".addr1"))
+
+
+def _whole(field: MailchimpField) -> MailchimpField:
+    """A required merge field as requests know it; an address under its own tag."""
+    tag, ref = field.tag.partition(".")[0], field.ref.partition(".")[0]
+    return MailchimpField(tag, ref, field.name, field.kind, True, field.options, field.date_format, field.phone_format)
+
+
+def _email(known: Audience) -> FieldMapping:
+    email = known.find(EMAIL)
+    assert email is not None
+    return FieldMapping(EMAIL, email, next(f for f in basic_fields() if f.ref == "Email1"))
+
+
+def _item(flag: MaximizerField, label: str, fallback: str) -> str:
+    return next((option.key for option in flag.options if option.label.strip().casefold() == label), fallback)
+
+
+def _resolve(engine: Engine, row: MappingRow, known: Audience, fields: Sequence[MaximizerField]) -> FieldMapping:
+    """A stored mapping with both fields as they are now; ``broken`` when it cannot work (R27)."""
+    mailchimp = next((f for f in known.fields if f.ref == row.mailchimp_ref), None)
+    maximizer = next((f for f in fields if f.ref == row.maximizer_ref), None)
+    broken = ""
+    if mailchimp is None or maximizer is None:
+        lost = (
+            f"{row.tag} no longer exists in Mailchimp"
+            if mailchimp is None
+            else f"{row.field} no longer exists in Maximizer"
+        )
+        broken = f"{lost}: map it anew or remove the mapping."
+    elif maximizer.kind not in compatible(mailchimp.kind):
+        broken = f"{mailchimp.name} should be mapped to {kind_words(compatible(mailchimp.kind)[0])} field."
+    elif not _for_people(maximizer):
+        broken = f"{maximizer.name} must be available for Individuals and Contacts."
+    mailchimp = mailchimp or MailchimpField(row.tag, row.mailchimp_ref, row.tag, row.mailchimp_kind)
+    maximizer = maximizer or MaximizerField(row.field, row.maximizer_ref, row.maximizer_kind)
+    return FieldMapping(
+        tag=row.tag,
+        mailchimp=mailchimp,
+        maximizer=maximizer,
+        protected=maximizer.basic and not row.basic_update,
+        one_way=mailchimp.kind.startswith("source"),
+        pairs=() if broken else _pairs(engine, row, mailchimp, maximizer),
+        broken=broken,
+        id=row.id,
+    )
+
+
+def _for_people(field: MaximizerField) -> bool:
+    listed = {name.casefold() for name in field.applies_to}
+    return field.basic or not listed or "abentry" in listed or {p.casefold() for p in PEOPLE} <= listed
+
+
+def _pairs(
+    engine: Engine, row: MappingRow, mailchimp: MailchimpField, maximizer: MaximizerField
+) -> tuple[tuple[str, str], ...]:
+    """Options that correspond: paired once by equal label and kept by id and key, so that a rename keeps them (R26)."""
+    if mailchimp.kind not in ("group", "radio", "dropdown"):
+        return ()
+    mine, theirs = {o.key for o in mailchimp.options}, {o.key for o in maximizer.options}
+    before = connections.option_pairs(engine, row.id)
+    kept = [(a, b) for a, b in before if a in mine and b in theirs]
+    taken_a, taken_b = {a for a, _ in kept}, {b for _, b in kept}
+    by_label = {o.label.strip().casefold(): o.key for o in reversed(maximizer.options) if o.key not in taken_b}
+    for option in mailchimp.options:
+        other = by_label.get(option.label.strip().casefold())
+        if option.key not in taken_a and other is not None:
+            kept.append((option.key, other))
+            by_label.pop(option.label.strip().casefold())
+    if sorted(kept) != sorted(before):
+        connections.set_option_pairs(engine, row.id, kept)
+    return tuple(sorted(kept))
+
+
+def fingerprint(layout: Layout) -> str:
+    """Hash of everything that makes a mapping what it is: when it changes, the next cycle is a full one (R30)."""
+    shape = [
+        [m.tag, m.mailchimp.ref, m.maximizer.ref, m.mailchimp.kind, m.maximizer.kind, m.protected, m.mailchimp.required,
+         m.mailchimp.date_format, m.mailchimp.phone_format, bool(m.broken), list(m.pairs)]
+        for m in layout.mappings
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps([shape, layout.flag_ref, layout.marker_ref], sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,80 @@
+"""Clients of both sides from settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import requests
+
+from clients.mailchimp import Mailchimp
+from clients.maximizer import CLOUD, ON_PREMISE, Dialect, Maximizer
+from clients.session import Session
+from domain.errors import Misconfigured, Side
+from flows.settings import Settings
+
+Opener = Callable[[Side, requests.Session], None]
+
+
+@dataclass(frozen=True)
+class Services:
+    """Both clients of one connection and the settings they were made of."""
+
+    mailchimp: Mailchimp
+    maximizer: Maximizer
+    settings: Settings
+
+    def calls(self) -> dict[str, int]:
+        """Requests sent per side."""
+        return {"mailchimp": self.mailchimp.session.sends, "maximizer": self.maximizer.session.sends}
+
+
+def connect(settings: Settings, dialect: str = "", *, opener: Opener | None = None, parallel: int = 4) -> Services:
+    """Clients for a connection; Misconfigured names the settings that are missing. Nothing is sent yet."""
+    needed = {
+        "MAXCHIMP_MAILCHIMP_API_KEY": settings.mailchimp_api_key.get_secret_value(),
+        "MAXCHIMP_MAXIMIZER_URL": settings.maximizer_url,
+    }
+    if not settings.maximizer_token.get_secret_value():
+        needed |= {
+            "MAXCHIMP_MAXIMIZER_DATABASE": settings.maximizer_database,
+            "MAXCHIMP_MAXIMIZER_USER": settings.maximizer_user,
+            "MAXCHIMP_MAXIMIZER_PASSWORD": settings.maximizer_password.get_secret_value(),
+        }
+    missing = [name for name, value in needed.items() if not value]
+    if missing:
+        raise Misconfigured(f"not set: {', '.join(missing)}", remedy="set them in the environment or in .env")
+    secrets = settings.secrets()
+
+    def session(side: Side) -> Session:
+        return Session(
+            side,
+            secrets=secrets,
+            parallel=parallel,
+            opener=None if opener is None else lambda http: opener(side, http),
+        )
+
+    mailchimp = Mailchimp(
+        session("mailchimp"), settings.mailchimp_api_key.get_secret_value(), settings.mailchimp_url or None
+    )
+    maximizer = Maximizer(
+        session("maximizer"),
+        settings.maximizer_url,
+        database=settings.maximizer_database,
+        user=settings.maximizer_user,
+        password=settings.maximizer_password.get_secret_value(),
+        token=settings.maximizer_token.get_secret_value(),
+        dialect=read_dialect(dialect),
+    )
+    return Services(mailchimp, maximizer, settings)
+
+
+def read_dialect(text: str) -> Dialect | None:
+    """The dialect that ``write_dialect`` wrote, None for ""."""
+    name, _, schema = text.partition("/")
+    known = {d.name: d for d in (ON_PREMISE, CLOUD)}
+    return replace(known[name], schema=schema) if name in known else None  # type: ignore[arg-type]
+
+
+def write_dialect(dialect: Dialect) -> str:
+    return f"{dialect.name}/{dialect.schema}"

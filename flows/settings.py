@@ -1,0 +1,65 @@
+"""Settings from the environment or ``.env`` (prefix ``MAXCHIMP_``), secrets as ``SecretStr``.
+
+A connection's own settings are ``MAXCHIMP_<NAME>__MAILCHIMP_API_KEY`` and so on, falling back to the plain ones.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from domain.errors import Misconfigured
+
+_OWN = ("MAILCHIMP_API_KEY", "MAILCHIMP_URL", "MAXIMIZER_URL", "MAXIMIZER_WEB_URL", "MAXIMIZER_DATABASE",
+        "MAXIMIZER_USER", "MAXIMIZER_PASSWORD", "MAXIMIZER_TOKEN")  # fmt: skip
+
+
+class Settings(BaseSettings):
+    """Everything that comes from outside; see the contract for meanings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MAXCHIMP_", env_file=".env", extra="ignore", hide_input_in_errors=True
+    )
+
+    connection: str = "default"
+    database_url: SecretStr = SecretStr("sqlite:///data/local/maxchimp.db")
+    mailchimp_api_key: SecretStr = SecretStr("")
+    mailchimp_url: str = ""
+    maximizer_url: str = ""
+    maximizer_web_url: str = ""
+    maximizer_database: str = ""
+    maximizer_user: str = ""
+    maximizer_password: SecretStr = SecretStr("")
+    maximizer_token: SecretStr = SecretStr("")
+    secret_key: SecretStr = SecretStr("")
+    home_dir: Path = Path("data/local")
+
+    def secrets(self) -> list[str]:
+        """Values that may appear nowhere."""
+        held = (self.mailchimp_api_key, self.maximizer_password, self.maximizer_token, self.secret_key)
+        return [secret.get_secret_value() for secret in held if secret.get_secret_value()]
+
+
+def load_settings(connection: str | None = None) -> Settings:
+    """Settings of one connection; Misconfigured when its name cannot be one."""
+    plain = Settings()
+    name = connection or plain.connection
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name):
+        raise Misconfigured(
+            f"{name!r} cannot be the name of a connection",
+            remedy="use letters, digits, '-' and '_', such as north_america",
+        )
+    prefix = f"MAXCHIMP_{name.upper().replace('-', '_')}__"
+    own = {key.lower(): value for key in _OWN if (value := _value(prefix + key))}
+    return Settings.model_validate({**plain.model_dump(), **own, "connection": name})
+
+
+def _value(name: str) -> str | None:
+    """A variable of the environment, else of ``.env``."""
+    from dotenv import dotenv_values
+
+    return os.environ.get(name) or dotenv_values(".env").get(name)

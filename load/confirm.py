@@ -1,0 +1,219 @@
+"""After a write: what the service holds now (baseline), what became of the pair (link) and of the write (change).
+
+Everything of one window goes into one transaction. What a service holds is its answer where that is the stored record,
+else a read-back; never what we sent (hazards C1, C15).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection
+
+from domain import records
+from domain.changeset import FLAG, MARKER, STAMP
+from domain.records import EMAIL, OURS, PLACEHOLDER
+from domain.values import ascii_lower
+from load.context import Item, Loading, Write
+from storage import changes, links, parking, snapshots
+from storage.engine import begin
+
+_LINK_COLUMNS = ("email", "email1", "unique_email_id", "web_id", "status", "flag", "flag_ours", "archived", "state")
+_COMPARED = {"mailchimp": ("email", "status", "pair"), "maximizer": ("email1", "flag", "marker")}
+
+
+@dataclass(frozen=True)
+class Held:
+    """A confirmed write and the record as the service holds it now (raw JSON)."""
+
+    write: Write
+    row: Mapping[str, Any]
+
+
+def confirm(loading: Loading, side: str, done: Sequence[Held]) -> None:
+    """Close writes of one side: state done, baseline, link, and the hash of the record if it is what we expect."""
+    if not done:
+        return
+    read = records.members if side == "mailchimp" else records.entries
+    wide = read([held.row for held in done], loading.layout)
+    digests = [int(digest) for digest in records.stage(wide, side)["row_hash"]]
+    identity = records.MEMBER if side == "mailchimp" else records.ENTRY
+    tags = [str(name) for name in wide.columns if name not in identity]
+    rows = _plain(wide)
+    with begin(loading.engine) as db:
+        before = _as_read(db, loading, side, [str(row[records.KEY[side]]) for row in rows], tags)
+        made = _new_links(db, loading, side, list(zip(done, rows, strict=True)))
+        remembered = _baselines(db, [held.write.link_id for held in done if held.write.link_id is not None])
+        put: list[dict[str, Any]] = []
+        for held, row, digest in zip(done, rows, digests, strict=True):
+            write, key = held.write, str(row[records.KEY[side]])
+            link = made[write.id] if write.op == "create" else int(write.link_id or 0)
+            base = remembered.setdefault(link, {"mailchimp": {}, "maximizer": {}, "notes": {}})
+            lost = _remember(base, write, side, row)
+            expected = _expected(before.get(key, {}), write, side, tags)
+            matches = not lost and all(_equal(row.get(name), value) for name, value in expected.items())
+            loading.hashes[link, side] = digest if matches else None
+            put.append({"link_id": link, **{name: json.dumps(base[name], ensure_ascii=False) for name in base}})
+            changes.mark(db, [write.id], "done", outcome=key, finished_at=loading.now())
+            if write.op == "create":
+                _tell_follower(db, loading, write, key, link)
+            else:
+                _update_link(db, write, row)
+            if lost:
+                _park_lost(db, loading, write, lost)
+        links.put_baselines(db, pd.DataFrame(put))
+    for held in done:
+        loading.count(side, held.write.op)
+
+
+def _plain(wide: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries with None for what is unknown."""
+    return [
+        {str(name): None if pd.isna(value) else value for name, value in row.items()} for row in wide.to_dict("records")
+    ]
+
+
+def _as_read(
+    db: Connection, loading: Loading, side: str, keys: list[str], tags: list[str]
+) -> dict[str, dict[str, Any]]:
+    """The records as the plan saw them, key -> canonical values."""
+    read = snapshots.members if side == "mailchimp" else snapshots.entries
+    staged = read(db, loading.run_id, keys)
+    return {str(row[records.KEY[side]]): row for row in _plain(records.unstage(staged, tags))} if len(staged) else {}
+
+
+def _baselines(db: Connection, ids: list[int]) -> dict[int, dict[str, Any]]:
+    return {
+        int(row["link_id"]): {name: json.loads(row[name]) for name in ("mailchimp", "maximizer", "notes")}
+        for row in _plain(links.baselines(db, ids))
+    }
+
+
+def _remember(base: dict[str, Any], write: Write, side: str, row: Mapping[str, Any]) -> list[Item]:
+    """Move the baseline on by what this write did; the items that were accepted but not stored."""
+    other = "maximizer" if side == "mailchimp" else "mailchimp"
+    lost = []
+    for item in write.items:
+        if item.field not in row:  # our own fields and the address: kept on the link
+            continue
+        value = row[item.field]
+        if value is None or (value == item.old and value != item.new):
+            lost.append(item)
+            continue
+        base[side][item.field] = value
+        base[other][item.field] = item.seen
+        base["notes"].pop(item.field, None)
+        if item.note in (PLACEHOLDER, OURS):
+            base["notes"][item.field] = item.note
+    # A mapped time of last change moves with our own write: that is an echo, not news (R32).
+    if "@last_changed" in base[side] and row.get("@last_changed"):
+        base[side]["@last_changed"] = row["@last_changed"]
+    return lost
+
+
+def _expected(before: Mapping[str, Any], write: Write, side: str, tags: list[str]) -> dict[str, Any]:
+    """What the record should look like if nobody else touched it: as the plan saw it, with our write on top."""
+    if write.op == "create":
+        expected: dict[str, Any] = {tag: "" for tag in tags if not tag.startswith("@")}
+        if side == "mailchimp":
+            expected |= {item.field: item.new for item in write.items if item.field in expected}
+            return expected
+        return expected | {item.field: item.new for item in write.items if item.field in expected}
+    expected = {tag: before.get(tag) for tag in tags if tag != "@last_changed"}
+    expected |= {name: before.get(name) for name in _COMPARED[side]}
+    for item in write.items:
+        name = {EMAIL: "email" if side == "mailchimp" else "email1", STAMP: "pair", FLAG: "flag", MARKER: "marker"}
+        expected[name.get(item.field, item.field)] = item.new
+    if write.op == "revive":
+        expected["status"] = "subscribed"
+    return {name: value for name, value in expected.items() if not name.startswith("#")}
+
+
+def _equal(held: Any, expected: Any) -> bool:
+    if held == expected:
+        return True
+    return (
+        isinstance(held, str)
+        and isinstance(expected, str)
+        and "@" in held
+        and ascii_lower(held) == ascii_lower(expected)
+    )
+
+
+def _new_links(
+    db: Connection, loading: Loading, side: str, done: Sequence[tuple[Held, Mapping[str, Any]]]
+) -> dict[int, int]:
+    """The links that creates of this window establish, change id -> link id."""
+    created = [(held.write, row) for held, row in done if held.write.op == "create"]
+    if not created:
+        return {}
+    other = "maximizer" if side == "mailchimp" else "mailchimp"
+    made, source = records.KEY[side], records.KEY[other]
+    from_keys = [write.entry_id if other == "maximizer" else write.contact_id for write, _ in created]
+    sources = _as_read(db, loading, other, from_keys, [])
+    listed = []
+    for (write, row), key in zip(created, from_keys, strict=True):
+        of = {side: row, other: sources.get(key, {})}
+        # A write that is adopted later no longer has its source at hand: what the plan saw is in the write itself.
+        address = write.item(EMAIL)
+        planned = address.new if address else ""
+        listed.append(
+            {
+                "connection_id": loading.connection_id,
+                made: str(row[made]),
+                source: key,
+                "email": of["mailchimp"].get("email") or planned,
+                "email1": of["maximizer"].get("email1") or planned,
+                "unique_email_id": of["mailchimp"].get("unique_email_id") or write.marker,
+                "web_id": of["mailchimp"].get("web_id") or "",
+                "status": of["mailchimp"].get("status") or "subscribed",
+                "flag": of["maximizer"].get("flag") or "Yes",
+                "reason": f"created in {'Mailchimp' if side == 'mailchimp' else 'Maximizer'}",
+                "created_run": loading.run_id,
+                "created_at": loading.now(),
+            }
+        )
+    ids = links.insert(db, pd.DataFrame(listed))
+    for link, key in zip(ids, from_keys, strict=True):
+        digest = sources.get(key, {}).get("row_hash")
+        loading.hashes[link, other] = None if digest is None else int(digest)
+    return {write.id: link for (write, _), link in zip(created, ids, strict=True)}
+
+
+def _update_link(db: Connection, write: Write, row: Mapping[str, Any]) -> None:
+    values = {name: value for name, value in write.then.items() if name in _LINK_COLUMNS}
+    if write.side == "mailchimp":
+        values |= {name: row[name] for name in ("unique_email_id", "web_id")}
+    if write.link_id is not None and values:
+        links.update(db, pd.DataFrame([{"id": write.link_id, **values}]))
+
+
+def _tell_follower(db: Connection, loading: Loading, write: Write, key: str, link: int) -> None:
+    """Tell the change that completes a create (stamp, marker) which record it is about."""
+    if write.side == "mailchimp":
+        changes.follow(db, loading.run_id, "maximizer", write.entry_id, contact_id=key, link_id=link)
+    else:
+        changes.follow(db, loading.run_id, "mailchimp", write.contact_id, entry_id=key, link_id=link)
+
+
+def _park_lost(db: Connection, loading: Loading, write: Write, lost: Sequence[Item]) -> None:
+    """Accepted but not stored: not sent again until the record changes (hazard C15)."""
+    rows = [
+        {
+            "side": write.side,
+            "key": write.target,
+            "field": item.field,
+            "reason": f"{write.side} accepted a value for {item.field} and did not store it",
+            "rule": "R51",
+            "remedy": "look at the record by hand; it is tried again when it changes",
+            "evidence": {"contact_id": write.contact_id, "entry_id": write.entry_id},
+            "since_run": loading.run_id,
+            "since_at": loading.now(),
+        }
+        for item in lost
+    ]
+    parking.park(db, loading.connection_id, rows)

@@ -1,0 +1,119 @@
+"""What every write of a run needs, and a planned change as the loader handles it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, TypeVar
+
+import pandas as pd
+from sqlalchemy import Engine
+
+from clients.mailchimp import Mailchimp
+from clients.maximizer import Maximizer
+from domain.fields import MailchimpField
+from domain.records import Layout
+from storage.leases import Lease
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One field of a write: canonical values of the target (``old``, ``new``) and of the source (``seen``)."""
+
+    field: str
+    old: str
+    new: str
+    seen: str
+    note: str
+    rule: str
+
+
+@dataclass(frozen=True)
+class Write:
+    """One planned change; ``then`` are link columns to set once it is confirmed."""
+
+    id: int
+    side: str
+    op: str
+    target: str
+    contact_id: str
+    entry_id: str
+    marker: str
+    link_id: int | None
+    items: tuple[Item, ...]
+    then: dict[str, Any]
+
+    def item(self, name: str) -> Item | None:
+        return next((item for item in self.items if item.field == name), None)
+
+
+def writes(changes: pd.DataFrame) -> list[Write]:
+    """Writes of rows of the change table."""
+    listed = []
+    for row in changes.to_dict("records"):
+        body = json.loads(row["fields"])
+        listed.append(
+            Write(
+                id=int(row["id"]),
+                **{name: str(row[name]) for name in ("side", "op", "target", "contact_id", "entry_id", "marker")},
+                link_id=None if pd.isna(row["link_id"]) else int(row["link_id"]),
+                items=tuple(Item(**item) for item in body["set"]),
+                then=body["then"],
+            )
+        )
+    return listed
+
+
+@dataclass
+class Loading:
+    """One run's loading. ``required``: every mandatory merge field, mapped or not (R22). ``now``: UTC epoch seconds.
+
+    ``hashes`` collects, per (link id, side), the row hash of a record as the service holds it after our write, or
+    None where it is not what we expected: such a pair stays unfinished and is compared again next time.
+    """
+
+    engine: Engine
+    lease: Lease
+    connection_id: int
+    run_id: int
+    list_id: str
+    layout: Layout
+    required: tuple[MailchimpField, ...]
+    mailchimp: Mailchimp
+    maximizer: Maximizer
+    new_member_status: str
+    today: date
+    now: Callable[[], float]
+    parallel: int = 4
+    stop: threading.Event = field(default_factory=threading.Event)
+    progress: Callable[[int], None] = lambda done: None
+    hashes: dict[tuple[int, str], int | None] = field(default_factory=dict)
+    tally: dict[tuple[str, str], int] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+
+    def count(self, side: str, what: str, number: int = 1) -> None:
+        self.tally[side, what] = self.tally.get((side, what), 0) + number
+
+    @property
+    def scope(self) -> list[str]:
+        """Fields to read of an entry."""
+        refs = [m.maximizer.ref for m in self.layout.mappings]
+        return [*dict.fromkeys([*refs, "Email1", "Email2", "Email3", self.layout.flag_ref, self.layout.marker_ref])]
+
+    def each(self, function: Callable[[In], Out], items: Sequence[In]) -> list[Out]:
+        """The function's answers in order, at most ``parallel`` at a time."""
+        if self.parallel < 2 or len(items) < 2:
+            return [function(item) for item in items]
+        with ThreadPoolExecutor(self.parallel, thread_name_prefix="load") as pool:
+            return list(pool.map(function, items))
+
+
+def windows(items: Sequence[In], size: int) -> Iterable[Sequence[In]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

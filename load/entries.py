@@ -1,0 +1,163 @@
+"""Writes to Maximizer: one entry per call, a few at a time, each window read back because an answer only echoes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from clients.maximizer import any_of, by_id, by_key
+from clients.maximizer.rows import key_of
+from domain import records
+from domain.changeset import FLAG, MARKER
+from domain.errors import Ambiguous, BrokenAnswer, MaxchimpError
+from domain.records import EMAIL
+from domain.values import ascii_lower
+from load.bodies import entry_data
+from load.confirm import Held, confirm
+from load.context import Loading, Write, windows
+from load.outcome import attempted, close_failed
+from storage import changes, links
+from storage.engine import begin
+
+AT_ONCE = 16
+
+
+def create_entries(loading: Loading, planned: Sequence[Write]) -> None:
+    """New Individuals, each born with its marker and flag (R10). The first goes alone and is read back (R42)."""
+    if not planned:
+        return
+    first, *rest = planned
+    if not _create(loading, [first]):
+        return _blocked(loading, rest)
+    for window in windows(rest, AT_ONCE):
+        if loading.stop.is_set():
+            return None
+        _create(loading, window)
+    return None
+
+
+def _create(loading: Loading, window: Sequence[Write]) -> bool:
+    """False when an entry was made without its marker: creating more could not be made safe (hazard B10)."""
+    changes.send(loading.engine, loading.lease, [write.id for write in window], loading.now())
+    bodies = [entry_data(loading, write) for write in window]
+    keys = loading.each(lambda body: attempted(lambda: loading.maximizer.create_entry(body)), bodies)
+    made = {}
+    for write, key in zip(window, keys, strict=True):
+        if isinstance(key, MaxchimpError):
+            close_failed(loading, write, key)
+        else:
+            made[key] = write
+    rows = _by_keys(loading, list(made))
+    done, marked = [], True
+    for key, write in made.items():
+        row = rows.get(key)
+        if row is None:
+            close_failed(loading, write, Ambiguous("maximizer", "create entry", "the new entry was not found"))
+            continue
+        held = records.entries([row], loading.layout)
+        marked = marked and held["marker"].iloc[0] == write.marker
+        done.append(Held(write, row))
+    confirm(loading, "maximizer", done)
+    loading.progress(len(window))
+    return marked
+
+
+def _blocked(loading: Loading, rest: Sequence[Write]) -> None:
+    with begin(loading.engine) as db:
+        changes.mark(db, [write.id for write in rest], "discarded", outcome="marker not stored")
+    loading.broken.append("Maximizer does not store the MailChimp ID of new entries; no more were created")
+
+
+def _by_keys(loading: Loading, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    if not keys:
+        return {}
+    rows = attempted(lambda: loading.maximizer.find(loading.scope, any_of(by_key(key) for key in keys)))
+    return {} if isinstance(rows, MaxchimpError) else {key_of(row): row for row in rows}
+
+
+def read_entries(loading: Loading, entry_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """Entries as they are now, by entry id; raises what the client raises."""
+    if not entry_ids:
+        return {}
+    queries = any_of(by_id(*records.split_entry_id(entry)) for entry in entry_ids)
+    return {records.entry_id(row): row for row in loading.maximizer.find(loading.scope, queries)}
+
+
+def update_entries(loading: Loading, planned: Sequence[Write]) -> None:
+    """Re-read a few, write each that is as planned, read them back."""
+    for window in windows(planned, AT_ONCE):
+        if loading.stop.is_set():
+            return
+        _update(loading, window)
+        loading.progress(len(window))
+
+
+def _update(loading: Loading, window: Sequence[Write]) -> None:
+    window = _resolved(loading, window)
+    now = attempted(lambda: read_entries(loading, [write.entry_id for write in window]))
+    if isinstance(now, MaxchimpError):
+        for write in window:
+            with begin(loading.engine) as db:
+                changes.mark(db, [write.id], "discarded", outcome="not read")
+            loading.count("maximizer", "failed")
+        loading.broken.append(now.message)
+        return
+    going = [w for w in window if w.entry_id in now and _as_planned(loading, w, now[w.entry_id])]
+    skipped = [w.id for w in window if w not in going]
+    if skipped:
+        with begin(loading.engine) as db:
+            changes.mark(db, skipped, "skipped", outcome="moved since it was read", finished_at=loading.now())
+    if not going:
+        return
+    changes.send(loading.engine, loading.lease, [write.id for write in going], loading.now())
+
+    def put(write: Write) -> Any:
+        return attempted(
+            lambda: loading.maximizer.update_entry(key_of(now[write.entry_id]), entry_data(loading, write))
+        )
+
+    written = []
+    for write, error in zip(going, loading.each(put, going), strict=True):
+        if isinstance(error, MaxchimpError):
+            close_failed(loading, write, error)
+        else:
+            written.append(write)
+    held = attempted(lambda: read_entries(loading, [write.entry_id for write in written]))
+    rows = {} if isinstance(held, MaxchimpError) else held
+    done = [Held(write, rows[write.entry_id]) for write in written if write.entry_id in rows]
+    for write in written:
+        if write.entry_id not in rows:
+            close_failed(loading, write, BrokenAnswer("maximizer", "read entry", "a written entry was not found"))
+    confirm(loading, "maximizer", done)
+
+
+def _resolved(loading: Loading, window: Sequence[Write]) -> list[Write]:
+    """Writes with the marker filled in that only the member's own write could tell (a new or renamed member)."""
+    open_ids = [w.link_id for w in window if w.link_id is not None and (i := w.item(MARKER)) and i.new == ""]
+    if not open_ids:
+        return list(window)
+    with begin(loading.engine) as db:
+        known = links.by_ids(db, open_ids).set_index("id")["unique_email_id"].to_dict()
+    filled = []
+    for write in window:
+        marker = str(known.get(write.link_id, "")) if write.link_id is not None else ""
+        items = tuple(replace(i, new=marker) if i.field == MARKER and i.new == "" else i for i in write.items)
+        filled.append(replace(write, items=items))
+    return filled
+
+
+def _as_planned(loading: Loading, write: Write, row: Mapping[str, Any]) -> bool:
+    now = records.entries([row], loading.layout).iloc[0].to_dict()
+    for item in write.items:
+        if item.field == EMAIL:
+            current, wanted = ascii_lower(str(now["email1"])), (ascii_lower(item.old), ascii_lower(item.new))
+        elif item.field == FLAG:
+            current, wanted = str(now["flag"]), (item.old, item.new)
+        elif item.field == MARKER:
+            continue
+        else:
+            current, wanted = now[item.field], (item.old, item.new)
+        if current not in wanted:
+            return False
+    return True

@@ -1,0 +1,164 @@
+"""Writes to Mailchimp: new members in batches of 500, updates one by one after a re-read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from clients.mailchimp.client import BATCH
+from domain import records
+from domain.changeset import STAMP, STATUS
+from domain.errors import Ambiguous, MaxchimpError, Refused
+from domain.records import EMAIL
+from domain.values import ascii_lower
+from load.bodies import member_body
+from load.confirm import Held, confirm
+from load.context import Loading, Write, windows
+from load.outcome import attempted, close_failed, park, reworded
+from storage import changes
+from storage.engine import begin
+
+UPDATES_AT_ONCE = 32
+
+
+def create_members(loading: Loading, planned: Sequence[Write]) -> None:
+    """New members through the batch call, then their ids by a bulk read-back (Mailchimp fact sheet section 7)."""
+    for batch in windows(planned, BATCH):
+        if loading.stop.is_set():
+            return
+        changes.send(loading.engine, loading.lease, [write.id for write in batch], loading.now())
+        _create(loading, batch)
+        loading.progress(len(batch))
+
+
+def _create(loading: Loading, batch: Sequence[Write]) -> None:
+    by_address = {ascii_lower(_address(write)): write for write in batch}
+    bodies = [member_body(loading, write, {}) for write in batch]
+    answer = attempted(lambda: loading.mailchimp.add_members(loading.list_id, bodies))
+    if isinstance(answer, MaxchimpError):
+        for write in batch:
+            close_failed(loading, write, answer)
+        return
+    for address, (code, said, field) in answer.errors.items():
+        named = ((field, said),) if field else ()
+        refused = Refused("mailchimp", "add members", "refused", code=code, detail=said, fields=named)
+        close_failed(loading, by_address[ascii_lower(address)], refused)
+    for address in answer.missing:
+        unknown = Ambiguous("mailchimp", "add members", "the answer does not mention a row")
+        close_failed(loading, by_address[ascii_lower(address)], unknown)
+    _read_back(loading, {ascii_lower(address): row for address, row in answer.created.items()}, by_address)
+
+
+def _address(write: Write) -> str:
+    item = write.item(EMAIL)
+    assert item is not None, "a new member has an address"
+    return item.new
+
+
+def _read_back(loading: Loading, created: Mapping[str, Mapping[str, Any]], planned: Mapping[str, Write]) -> None:
+    """The new members as stored, with contact_id and web_id: a listing of what changed since the first of them."""
+    wanted = set(created)
+    found: dict[str, Mapping[str, Any]] = {}
+    moments = [str(row.get("last_changed") or "") for row in created.values()]
+    if wanted and all(moments):
+        listing = loading.mailchimp.members(loading.list_id, since=second_before(min(moments)))
+        answer = attempted(lambda: [row for page in listing for row in page.rows])
+        if not isinstance(answer, MaxchimpError):
+            found = {ascii_lower(str(row["email_address"])): row for row in answer}
+    done = []
+    for address in wanted:
+        row = found.get(address) or attempted(partial(loading.mailchimp.member, loading.list_id, address))
+        if row is None or isinstance(row, MaxchimpError):
+            unknown = Ambiguous("mailchimp", "add members", "the new member was not found")
+            close_failed(loading, planned[address], unknown)
+        else:
+            done.append(Held(planned[address], row))
+    for window in windows(done, 250):
+        confirm(loading, "mailchimp", window)
+
+
+def second_before(moment: str) -> str:
+    """One second before an ISO time: ``since_last_changed`` is strictly after, times are whole seconds (R35)."""
+    return (datetime.fromisoformat(moment.replace("Z", "+00:00")) - timedelta(seconds=1)).isoformat()
+
+
+def update_members(loading: Loading, planned: Sequence[Write]) -> None:
+    """One PATCH each, right after a re-read; a value that is no longer the planned one is left to the next cycle."""
+    for window in windows(planned, UPDATES_AT_ONCE):
+        if loading.stop.is_set():
+            return
+        changes.send(loading.engine, loading.lease, [write.id for write in window], loading.now())
+        answers = loading.each(lambda write: attempted(lambda: _update(loading, write)), window)
+        done = []
+        for write, answer in zip(window, answers, strict=True):
+            if isinstance(answer, MaxchimpError):
+                close_failed(loading, write, answer)
+            elif answer is None:
+                _skip(loading, write)
+            else:
+                done.append(Held(*answer))
+        confirm(loading, "mailchimp", done)
+        loading.progress(len(window))
+
+
+def _update(loading: Loading, write: Write) -> tuple[Write, Mapping[str, Any]] | None:
+    only_stamp = all(item.field == STAMP for item in write.items)
+    # The stamp is ours alone: nothing of a person can be overwritten, unless mandatory fields have to go along.
+    if only_stamp and not loading.required:
+        return write, _patch(loading, write, member_body(loading, write, {}))
+    held = loading.mailchimp.member(loading.list_id, write.contact_id)
+    if held is None or not _as_planned(loading, write, held):
+        return None
+    try:
+        return write, _patch(loading, write, member_body(loading, write, held))
+    except Refused as refusal:
+        return _without_refused_fields(loading, write, held, refusal)
+
+
+def _patch(loading: Loading, write: Write, body: dict[str, Any]) -> Mapping[str, Any]:
+    return loading.mailchimp.update_member(loading.list_id, write.contact_id, body, revive=write.op == "revive")
+
+
+def _as_planned(loading: Loading, write: Write, held: Mapping[str, Any]) -> bool:
+    """Whether every field still has the value the plan saw (or already the one it wants)."""
+    now = records.members([held], loading.layout).iloc[0].to_dict()
+    for item in write.items:
+        if item.field == STAMP:
+            continue
+        if item.field == EMAIL:
+            current, wanted = ascii_lower(str(now["email"])), (ascii_lower(item.old), ascii_lower(item.new))
+        elif item.field == STATUS:
+            current, wanted = str(now["status"]), (item.old, item.new)
+        elif item.field not in now:
+            continue
+        else:
+            current, wanted = now[item.field], (item.old, item.new)
+        if current not in wanted:
+            return False
+    # A person who was renamed or left meanwhile is for the next cycle to judge.
+    return write.op == "revive" or now["status"] != "archived"
+
+
+def _without_refused_fields(
+    loading: Loading, write: Write, held: Mapping[str, Any], refusal: Refused
+) -> tuple[Write, Mapping[str, Any]]:
+    """Once more without the fields that Mailchimp names: those are parked, the rest of the record goes on (R28)."""
+    named = {name.partition(".")[2] or name for name, _ in refusal.fields} if refusal.code == "merge-fields" else set()
+    named = {name.removeprefix("merge_fields.") for name in named}
+    bad = [item for item in write.items if item.field.partition(".")[0] in named or item.field in named]
+    rest = [item for item in write.items if item not in bad]
+    if not bad or not rest:
+        raise refusal
+    less = replace(write, items=tuple(rest))
+    answer = _patch(loading, less, member_body(loading, less, held))
+    with begin(loading.engine) as db:
+        park(db, loading, write, *reworded(refusal), {"fields": sorted(named)})
+    return less, answer
+
+
+def _skip(loading: Loading, write: Write) -> None:
+    with begin(loading.engine) as db:
+        changes.mark(db, [write.id], "skipped", outcome="moved since it was read", finished_at=loading.now())

@@ -1,0 +1,114 @@
+"""The ChangeSet: plan, write intents and audit log in one table (design section 6).
+
+``planned -> sent -> done | refused | ambiguous``; "sent" is committed before the first byte leaves. ``held`` waits for
+a person, ``skipped`` met another value than planned, ``discarded`` was never sent. Planned work of an old run is never
+sent: the next compare plans again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import ColumnElement, Connection, Engine, and_, literal_column, or_, select
+from sqlalchemy.exc import IntegrityError
+
+from domain.errors import Incomplete
+from storage import bulk
+from storage.engine import begin
+from storage.leases import Lease
+from storage.tables import attempt, change, run
+
+# Spelled as in the partial indexes: a condition with parameters would not use them.
+_OPEN: ColumnElement[bool] = literal_column("change.state IN ('sent', 'ambiguous', 'held')")
+_PLANNED: ColumnElement[bool] = literal_column("change.state = 'planned'")
+
+COLUMNS = tuple(c.name for c in change.c)
+GIVEN = ("side", "op", "target", "link_id", "contact_id", "entry_id", "marker", "fields", "rule")
+
+
+def store(db: Connection, run_id: int, connection_id: int, frame: pd.DataFrame) -> list[int]:
+    """Store planned changes, their ids in the order of the frame.
+
+    Frame: ``side``, ``op``, ``target``, ``link_id`` (may be missing), ``contact_id``, ``entry_id``, ``marker``,
+    ``fields`` (JSON text: list of field, old, new, rule), ``rule``.
+    """
+    ids = bulk.new_ids(db, change, len(frame))
+    columns = ["id", "run_id", "connection_id", "state", "outcome", "attempt", "lease_token", *GIVEN]
+    same = (run_id, connection_id, "planned", "", 0, 0)
+    rows = ((i, *same, *row) for i, row in zip(ids, bulk.rows_of(frame, change, GIVEN), strict=True))
+    bulk.insert(db, change, columns, rows)
+    return ids
+
+
+def of_run(db: Connection, run_id: int, state: str | None = None) -> pd.DataFrame:
+    """All columns of a run's changes in order of id."""
+    ours = change.c.run_id == run_id
+    if state is not None:
+        ours = and_(ours, change.c.state == state)
+    return bulk.read(db, select(change).where(ours).order_by(change.c.id))
+
+
+def open_changes(db: Connection, connection_id: int) -> pd.DataFrame:
+    """Changes whose effect is not known, or that wait for a person: sent, ambiguous, held."""
+    ours = and_(change.c.connection_id == connection_id, _OPEN)
+    return bulk.read(db, select(change).where(ours).order_by(change.c.id))
+
+
+def history(db: Connection, connection_id: int, contact_id: str = "", entry_id: str = "") -> pd.DataFrame:
+    """Every change of a member, an entry, or a pair, oldest first."""
+    named = [column == key for column, key in ((change.c.contact_id, contact_id), (change.c.entry_id, entry_id)) if key]
+    ours = and_(change.c.connection_id == connection_id, or_(*named) if named else literal_column("1 = 0"))
+    return bulk.read(db, select(change).where(ours).order_by(change.c.id))
+
+
+def mark(db: Connection, ids: Iterable[int], state: str, **columns: Any) -> int:
+    """Set the state, and other columns (``outcome``, ``finished_at`` ...), of these changes alike; how many."""
+    these = bulk.among(db, change.c.id, ids)
+    return int(db.execute(change.update().where(these).values(state=state, **columns)).rowcount)
+
+
+def follow(db: Connection, run_id: int, side: str, target: str, **columns: Any) -> int:
+    """Fill in columns of a run's planned change of one record, named by its target; how many (0 or 1)."""
+    same = and_(change.c.run_id == run_id, change.c.side == side, change.c.target == target, _PLANNED)
+    return int(db.execute(change.update().where(same).values(columns)).rowcount)
+
+
+def send(engine: Engine, lease: Lease, ids: Collection[int], now: float) -> None:
+    """Commit that these planned changes are about to be sent, under a lease that still holds.
+
+    Raises LeaseLost, and Incomplete when one is not planned any more or its record has another open change; then none
+    is marked and nothing may be sent.
+    """
+    values = {"state": "sent", "sent_at": now, "lease_token": lease.token, "attempt": change.c.attempt + 1}
+    try:
+        with begin(engine) as db:
+            lease.check(db)
+            these = and_(bulk.among(db, change.c.id, ids), _PLANNED)
+            if db.execute(change.update().where(these).values(values)).rowcount != len(set(ids)):
+                raise Incomplete("a planned change is not planned any more", remedy="the next cycle plans again")
+    except IntegrityError:
+        raise Incomplete(
+            "another change of the same record is still open", remedy="the next cycle settles it first"
+        ) from None
+
+
+def discard_planned(db: Connection, connection_id: int, except_run: int | None = None) -> int:
+    """Planned changes of earlier runs were never sent and never will be; stored plans (kind "plan") stay."""
+    syncs = select(run.c.id).where(run.c.connection_id == connection_id, run.c.kind != "plan")
+    ours = and_(change.c.connection_id == connection_id, _PLANNED, change.c.run_id.in_(syncs))
+    if except_run is not None:
+        ours = and_(ours, change.c.run_id != except_run)
+    return int(db.execute(change.update().where(ours).values(state="discarded")).rowcount)
+
+
+def record_attempt(db: Connection, change_id: int, n: int, at: float, outcome: str, status: int, ms: int) -> None:
+    """One try of one change: HTTP status (0: none) and milliseconds; never a body."""
+    values = {"change_id": change_id, "n": n, "at": at, "outcome": outcome, "status": status, "ms": ms}
+    db.execute(attempt.insert().values(values))
+
+
+def attempts(db: Connection, change_id: int) -> pd.DataFrame:
+    """The tries of one change, in order."""
+    return bulk.read(db, select(attempt).where(attempt.c.change_id == change_id).order_by(attempt.c.id))

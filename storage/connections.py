@@ -1,0 +1,244 @@
+"""Connections (one Address Book paired with one list), their field mappings and option pairs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from sqlalchemy import Connection as Database
+from sqlalchemy import Engine, literal_column, select
+from sqlalchemy.exc import IntegrityError
+
+from domain.errors import Misconfigured
+from domain.settings import SyncSettings
+from storage import bulk
+from storage.engine import begin, joining, reading
+from storage.tables import baseline, connection, field_mapping, finding, link, option_pair, quarantine
+
+_AT_ONCE = 100_000  # baselines rewritten per step
+FIRST_SYNC = "first sync"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """``full_reason``: why the next cycle reads everything, "" when it may be incremental (R34).
+
+    ``traits``: what this Maximizer was seen to do. ``synced``: a first sync was let through. ``fingerprint``: of the
+    mappings and options when last synchronised. Cursors are texts as the service sent them.
+    """
+
+    id: int
+    name: str
+    account_id: str
+    account_name: str
+    list_id: str
+    list_name: str
+    address_book: str
+    dialect: str
+    traits: dict[str, Any]
+    flag_ref: str
+    marker_ref: str
+    settings: SyncSettings
+    mailchimp_cursor: str
+    maximizer_cursor: str
+    full_reason: str
+    synced: bool
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class MappingRow:
+    """A mapping as stored: the refs survive a rename, the kinds are those seen when it was made (R27)."""
+
+    id: int
+    tag: str
+    mailchimp_ref: str
+    maximizer_ref: str
+    field: str
+    mailchimp_kind: str
+    maximizer_kind: str
+    basic_update: bool
+
+
+_COLUMNS = tuple(connection.c[f.name] for f in fields(Connection))
+_MAPPING_COLUMNS = tuple(field_mapping.c[f.name] for f in fields(MappingRow))
+
+
+def find(engine: Engine, name: str) -> Connection | None:
+    with reading(engine) as db:
+        row = db.execute(select(*_COLUMNS).where(connection.c.name == name)).one_or_none()
+    if row is None:
+        return None
+    return Connection(**{**row._mapping, "settings": SyncSettings.from_json(row.settings)})
+
+
+def create(engine: Engine, name: str, now: float) -> Connection:
+    """A connection with default settings; Misconfigured when the name is taken."""
+    values = {"name": name, "traits": {}, "settings": SyncSettings().to_json(), "created_at": now}
+    try:
+        with begin(engine) as db:
+            db.execute(connection.insert().values(values))
+    except IntegrityError:
+        raise Misconfigured(f"there is a connection {name!r} already") from None
+    found = find(engine, name)
+    assert found is not None
+    return found
+
+
+def update(where: Database | Engine, connection_id: int, **columns: Any) -> None:
+    """Set columns of a connection; ``settings`` may be SyncSettings."""
+    if isinstance(settings := columns.get("settings"), SyncSettings):
+        columns["settings"] = settings.to_json()
+    with joining(where) as db:
+        db.execute(connection.update().where(connection.c.id == connection_id).values(columns))
+
+
+# --- mappings ----------------------------------------------------------------------------------------------------
+
+
+def mappings(engine: Engine, connection_id: int) -> list[MappingRow]:
+    """In the order in which they were made."""
+    statement = select(*_MAPPING_COLUMNS).where(field_mapping.c.connection_id == connection_id)
+    with reading(engine) as db:
+        return [MappingRow(**row._mapping) for row in db.execute(statement.order_by(field_mapping.c.id))]
+
+
+def put_mapping(engine: Engine, connection_id: int, mapping: MappingRow, now: float | None = None) -> MappingRow:
+    """Insert, or replace the mapping of the same tag; the stored row, with its id (``mapping.id`` is not looked at).
+
+    A replaced mapping loses its baselines, so that each pair meets for the first time (R30), and its option pairs;
+    notes on whose value is ours stay (R23). An equal mapping is left as it is.
+    """
+    values = {f.name: getattr(mapping, f.name) for f in fields(MappingRow) if f.name != "id"}
+    with begin(engine) as db:
+        old = _mapping(db, connection_id, mapping.tag)
+        if old is not None and replace(mapping, id=old.id) == old:
+            return old
+        if old is None:
+            values |= {"connection_id": connection_id, "created_at": time.time() if now is None else now}
+            made = field_mapping.insert().values(values)
+            mapping_id = int(db.execute(made.returning(field_mapping.c.id)).scalar_one())
+        else:
+            mapping_id = old.id
+            db.execute(option_pair.delete().where(option_pair.c.mapping_id == mapping_id))
+            db.execute(field_mapping.update().where(field_mapping.c.id == mapping_id).values(values))
+        # For a new mapping too: a cycle that began under a removed one may have written its values again.
+        _forget(db, connection_id, [mapping.tag])
+        _make_full(db, connection_id, "mapping changed")
+    return replace(mapping, id=mapping_id)
+
+
+def remove_mapping(engine: Engine, connection_id: int, tag: str) -> bool:
+    """Whether there was such a mapping; its baselines and option pairs go, its notes stay (R23)."""
+    with begin(engine) as db:
+        return _drop(db, connection_id, [tag]) > 0
+
+
+def drop_mappings(engine: Engine, connection_id: int) -> int:
+    """All mappings of a connection, as when its list changes (R39); how many there were."""
+    with begin(engine) as db:
+        tags = select(field_mapping.c.tag).where(field_mapping.c.connection_id == connection_id)
+        return _drop(db, connection_id, list(db.execute(tags).scalars()))
+
+
+def _mapping(db: Database, connection_id: int, tag: str) -> MappingRow | None:
+    ours = (field_mapping.c.connection_id == connection_id) & (field_mapping.c.tag == tag)
+    row = db.execute(select(*_MAPPING_COLUMNS).where(ours)).one_or_none()
+    return None if row is None else MappingRow(**row._mapping)
+
+
+def _drop(db: Database, connection_id: int, tags: Sequence[str]) -> int:
+    ours = (field_mapping.c.connection_id == connection_id) & field_mapping.c.tag.in_(tags)
+    count = db.execute(field_mapping.delete().where(ours)).rowcount
+    if count:
+        _forget(db, connection_id, tags)
+        _make_full(db, connection_id, "mapping changed")
+    return int(count)
+
+
+def _make_full(db: Database, connection_id: int, reason: str) -> None:
+    """Make the next cycle full; one that is a first sync stays one."""
+    ours = (connection.c.id == connection_id) & (connection.c.full_reason != FIRST_SYNC)
+    db.execute(connection.update().where(ours).values(full_reason=reason))
+
+
+def _forget(db: Database, connection_id: int, tags: Iterable[str]) -> None:
+    """Take the tags out of every baseline of the connection; in steps, for there may be a million."""
+    tags, last = set(tags), 0
+    statement = (
+        select(baseline.c.link_id, baseline.c.mailchimp, baseline.c.maximizer)
+        .join(link, link.c.id == baseline.c.link_id)
+        .where(link.c.connection_id == connection_id)
+        .order_by(baseline.c.link_id)
+        .limit(_AT_ONCE)
+    )
+    while rows := db.execute(statement.where(baseline.c.link_id > last)).all():
+        last = rows[-1].link_id
+        cleaned = ((i, _without(tags, one), _without(tags, other)) for i, one, other in rows)
+        changed = [new for new, old in zip(cleaned, rows, strict=True) if new != tuple(old)]
+        bulk.update(db, baseline, ["link_id", "mailchimp", "maximizer"], changed, key="link_id")
+
+
+def _without(tags: set[str], text: str) -> str:
+    values: dict[str, Any] = json.loads(text)
+    if tags.isdisjoint(values):
+        return text
+    return json.dumps({tag: value for tag, value in values.items() if tag not in tags})
+
+
+# --- options -----------------------------------------------------------------------------------------------------
+
+
+def option_pairs(engine: Engine, mapping_id: int) -> list[tuple[str, str]]:
+    """(mailchimp key, maximizer key) of the options that correspond (R26)."""
+    with reading(engine) as db:
+        return _pairs(db, mapping_id)
+
+
+def set_option_pairs(engine: Engine, mapping_id: int, pairs: Iterable[tuple[str, str]]) -> None:
+    """Replace the pairs; when they differ from before, the next cycle is full (R30)."""
+    pairs = sorted(set(pairs))
+    with begin(engine) as db:
+        if _pairs(db, mapping_id) == pairs:
+            return
+        db.execute(option_pair.delete().where(option_pair.c.mapping_id == mapping_id))
+        rows = [(mapping_id, *pair) for pair in pairs]
+        bulk.insert(db, option_pair, ["mapping_id", "mailchimp_key", "maximizer_key"], rows)
+        owner = select(field_mapping.c.connection_id).where(field_mapping.c.id == mapping_id)
+        _make_full(db, int(db.execute(owner).scalar_one()), "options changed")
+
+
+def _pairs(db: Database, mapping_id: int) -> list[tuple[str, str]]:
+    columns = select(option_pair.c.mailchimp_key, option_pair.c.maximizer_key)
+    return sorted((a, b) for a, b in db.execute(columns.where(option_pair.c.mapping_id == mapping_id)))
+
+
+# --- another list or Address Book --------------------------------------------------------------------------------
+
+
+def end_links(engine: Engine, connection_id: int, reason: str) -> int:
+    """End every link on purpose (R39) without touching a flag; how many. The next cycle is a first sync.
+
+    What waited for a person on the old list is closed, and findings about its records go.
+    """
+    alive = (link.c.connection_id == connection_id) & literal_column("state <> 'ended'")
+    with begin(engine) as db:
+        ended = select(link.c.id).where(link.c.connection_id == connection_id)
+        db.execute(baseline.delete().where(baseline.c.link_id.in_(ended)))
+        count = db.execute(link.update().where(alive).values(state="ended", reason=reason)).rowcount
+        waiting = (quarantine.c.connection_id == connection_id) & (quarantine.c.state != "resolved")
+        db.execute(quarantine.update().where(waiting).values(state="resolved"))
+        db.execute(finding.delete().where(finding.c.connection_id == connection_id))
+        update(
+            db,
+            connection_id,
+            mailchimp_cursor="",
+            maximizer_cursor="",
+            full_reason=FIRST_SYNC,
+            synced=False,
+            fingerprint="",
+        )
+    return int(count)

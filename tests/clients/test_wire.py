@@ -1,0 +1,199 @@
+"""Over real sockets: what the HTTP library makes of refused, cut, slow and redirected answers, and what it logs."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clients.mailchimp import Mailchimp
+from clients.session import Session
+from domain.errors import Ambiguous, BrokenAnswer, NotApplied, Unreachable
+
+KEY = "0123456789abcdef0123456789abcdef-us6"
+OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"ok":true}'
+
+
+@contextmanager
+def server(
+    answer: Callable[[socket.socket], None], context: ssl.SSLContext | None = None
+) -> Iterator[tuple[str, list[int]]]:
+    """A listener that hands every connection to ``answer`` after its first bytes; yields its address and a count."""
+    listener, hits = socket.create_server(("127.0.0.1", 0)), [0]
+
+    def run() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    secure = context.wrap_socket(connection, server_side=True) if context else connection
+                    secure.recv(65536)
+                    hits[0] += 1
+                    answer(secure)
+                    secure.close()
+                except OSError:
+                    continue
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield f"{'https' if context else 'http'}://127.0.0.1:{listener.getsockname()[1]}", hits
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(timeout=5)
+
+
+def session(**options: Any) -> Session:
+    return Session("mailchimp", secrets=[], sleep=lambda seconds: None, **options)
+
+
+def go(url: str, retry: Any = "read", made: Session | None = None) -> Any:
+    made = made or session()
+    try:
+        return made.send("POST", url, operation="try it", retry=retry, json={})
+    finally:
+        made.close()
+
+
+def test_a_plain_answer() -> None:
+    with server(lambda s: s.sendall(OK)) as (url, hits):
+        assert go(url).json() == {"ok": True}
+    assert hits == [1]
+
+
+def test_refused_connection_is_unreachable_for_a_create_too() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    made = session()
+    with pytest.raises(Unreachable):
+        go(f"http://127.0.0.1:{port}", "never", made)
+    assert made.sends == 4
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"", id="closed without a word"),
+        pytest.param(b'HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{"ok"', id="less than announced"),
+        pytest.param(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"ok', id="half a chunk"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope", id="not gzip"),
+        pytest.param(b"rubbish\r\n\r\n", id="not http"),
+    ],
+)
+def test_cut_answers_leave_a_create_ambiguous_and_are_sent_once(answer: bytes) -> None:
+    with server(lambda s: s.sendall(answer)) as (url, hits):
+        with pytest.raises(Ambiguous):
+            go(url, "never")
+        assert hits == [1]
+        with pytest.raises((NotApplied, BrokenAnswer)):
+            go(url)
+        assert hits == [5]
+
+
+def test_s17_redirects_are_not_followed() -> None:
+    with server(lambda s: s.sendall(OK)) as (canary, canary_hits):
+        moved = f"HTTP/1.1 302 Found\r\nLocation: {canary}/x\r\nContent-Length: 0\r\n\r\n".encode()
+        with server(lambda s: s.sendall(moved)) as (url, hits), pytest.raises(BrokenAnswer):
+            go(url)
+    assert (hits, canary_hits) == ([1], [0])
+
+
+def test_s17_proxy_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    with server(lambda s: s.sendall(OK)) as (url, _):
+        assert go(url).status_code == 200
+
+
+def test_s17_an_unknown_certificate_is_refused_and_an_own_authority_accepted(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with server(lambda s: s.sendall(OK), context) as (url, hits):
+        with pytest.raises(Unreachable, match="certificate"):
+            go(url, "never")
+        assert hits == [0]
+        assert go(url, made=session(ca_file=str(certificate))).status_code == 200
+
+
+def test_d15_a_dripping_body_meets_the_deadline() -> None:
+    """Every packet is 100 s of the clock: the fourth one is too late, though each came in time."""
+    ticks = itertools.count(0, 100)
+
+    def drip(s: socket.socket) -> None:
+        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(1000):
+            s.sendall(b" " * 100)
+
+    with server(drip) as (url, hits), pytest.raises(BrokenAnswer, match="slow"):
+        go(url, made=session(clock=lambda: float(next(ticks))))
+    assert hits == [1]
+
+
+@pytest.mark.parametrize("answer", [OK, b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", b""])
+def test_s22_s27_no_secret_and_no_address_in_any_record(answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    who, digest = "anna.canary@escona.test", "5eb0d7933f4c6b1d2a9e8c7b6a5d4e3f"
+    with server(lambda s: s.sendall(answer)) as (url, _):
+        made = session()
+        client = Mailchimp(made, KEY, f"{url}/3.0")
+        for ask in (
+            lambda: client.member("ab12", who),
+            lambda: client.update_member("ab12", digest, {"merge_fields": {"FNAME": "Canary"}}),
+            lambda: client.add_members("ab12", [{"email_address": who, "status": "subscribed"}]),
+        ):
+            with pytest.raises((NotApplied, BrokenAnswer, Ambiguous)) as caught:
+                ask()
+            assert "canary" not in f"{caught.value!r} {caught.value.__dict__}".casefold()
+        made.close()
+    text = "\n".join(f"{record.getMessage()} {record.args} {record.exc_text}" for record in caplog.records).casefold()
+    assert "read member" in text
+    assert "urllib3" in {record.name.partition(".")[0] for record in caplog.records}
+    for canary in ("canary", digest, KEY, KEY[:32], "bwf4y2hpbxa6", "ab12/members/anna"):
+        assert canary not in text
+
+
+def make_certificate(folder: Path) -> Path:
+    """A self-signed certificate for 127.0.0.1 with its key, in one file."""
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "server.pem"
+    path.write_bytes(
+        certificate.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return path

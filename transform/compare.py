@@ -1,0 +1,185 @@
+"""The three-way compare, column by column on aligned frames: the verdict table of the whole sync.
+
+A change is a side differing from *its own* last-seen value. Equality is equality of canonical values, and two sides
+"differ" when what the target would store differs from what it holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from domain import values
+from domain.fields import FieldMapping, kinds
+from domain.records import MAILCHIMP_WAITS, MAXIMIZER_WAITS, OURS, PLACEHOLDER
+
+CELLS = ("row", "tag", "verdict", "conflict", "mailchimp", "maximizer", "value", "problem", "note", "remark")
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Row i of every frame is the same pair; columns are mapping tags, dtype ``str``, RangeIndex.
+
+    ``member``/``entry``: values now (NA unknown, R29). ``member_seen``/``entry_seen``: values when last seen (NA
+    never). ``notes``: notes of the baseline ("" none), or None where there are none at all.
+    ``sends``: bool per row, whether Maximizer's edits may go to Mailchimp (the flag is Yes, R3).
+    """
+
+    member: pd.DataFrame
+    entry: pd.DataFrame
+    member_seen: pd.DataFrame
+    entry_seen: pd.DataFrame
+    notes: pd.DataFrame | None
+    sends: pd.Series
+
+
+def compare(pairs: Aligned, mappings: tuple[FieldMapping, ...], conflict: str, today: date) -> pd.DataFrame:
+    """Cells that are not simply unchanged, columns ``CELLS``.
+
+    ``row``: position of the pair. ``verdict``: see ``_verdicts``, with four outcomes that write nothing
+    (``same``, ``protected``, ``frozen``, ``withheld``). ``value``: what the target shall hold, canonical for it.
+    ``note``: the note that the baseline shall carry. ``conflict``: both sides held different values.
+    """
+    parts = [_column(pairs, m, conflict, today) for m in mappings if not m.broken]
+    parts = [part for part in parts if len(part)]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({name: [] for name in CELLS})
+
+
+def _column(pairs: Aligned, mapping: FieldMapping, conflict: str, today: date) -> pd.DataFrame:
+    """One field of all pairs: find what may have moved, then judge only that."""
+    tag = mapping.tag
+    now = [pairs.member[tag], pairs.entry[tag], pairs.member_seen[tag], pairs.entry_seen[tag]]
+    notes = pairs.notes[tag] if pairs.notes is not None and tag in pairs.notes else None
+    touched = (now[0] != now[2]).to_numpy() | (now[1] != now[3]).to_numpy()
+    if notes is not None:
+        touched |= notes.isin([MAILCHIMP_WAITS, MAXIMIZER_WAITS]).to_numpy()
+    rows = np.flatnonzero(touched)
+    if not len(rows):
+        return pd.DataFrame()
+    member, entry, member_seen, entry_seen = (column.take(rows).reset_index(drop=True) for column in now)
+    note = values.texts([""] * len(rows)) if notes is None else notes.take(rows).fillna("").reset_index(drop=True)
+    known = (member.notna() & entry.notna()).to_numpy()
+    if not known.all():
+        kept = np.flatnonzero(known)
+        columns = (member, entry, member_seen, entry_seen, note)
+        member, entry, member_seen, entry_seen, note = (c.take(kept).reset_index(drop=True) for c in columns)
+        rows = rows[kept]
+    sends = pairs.sends.take(rows).to_numpy().astype(bool)
+    cells = _judge(mapping, member, entry, member_seen, entry_seen, note, sends, conflict, today)
+    cells.insert(0, "row", rows)
+    return cells[cells["verdict"] != "unchanged"]
+
+
+def _verdicts(
+    same: np.ndarray,
+    first: np.ndarray,
+    moved_member: np.ndarray,
+    moved_entry: np.ndarray,
+    member_empty: np.ndarray,
+    entry_empty: np.ndarray,
+    winner: str,
+) -> np.ndarray:
+    """The table. The verdict names the side whose value is taken."""
+    return np.select(
+        [
+            same,  # equal, however it came about: adopt both, write nothing
+            first & member_empty,  # one side empty is no conflict: the other side's value is taken (R30)
+            first & entry_empty,
+            first,  # both filled and different for the first time: the conflict setting (R30)
+            moved_member & moved_entry,  # both edited since the last cycle: the same setting (R31)
+            moved_entry,  # a Maximizer edit
+            moved_member,  # a Mailchimp edit
+        ],
+        ["same", "maximizer", "mailchimp", winner, winner, "maximizer", "mailchimp"],
+        default="unchanged",  # neither moved: they may differ for good reason, nothing flows
+    )
+
+
+def _judge(
+    mapping: FieldMapping,
+    member: pd.Series,
+    entry: pd.Series,
+    member_seen: pd.Series,
+    entry_seen: pd.Series,
+    note: pd.Series,
+    sends: np.ndarray,
+    conflict: str,
+    today: date,
+) -> pd.DataFrame:
+    paired = [values.paired_only(mapping, column, "mailchimp") for column in (member, member_seen)]
+    paired += [values.paired_only(mapping, column, "maximizer") for column in (entry, entry_seen)]
+    first = (member_seen.isna() | entry_seen.isna()).to_numpy()
+    moved_member = (paired[0] != paired[1]).to_numpy() | (note == MAILCHIMP_WAITS).to_numpy()
+    moved_entry = (paired[2] != paired[3]).to_numpy() | (note == MAXIMIZER_WAITS).to_numpy()
+
+    # A value that we wrote ourselves counts as empty towards the other side (R10, R23).
+    ours = (note == OURS).to_numpy() & (entry_seen.isna() | (entry == entry_seen)).to_numpy()
+    own_text = entry.mask(pd.Series(ours), "")
+    to_member = values.to_mailchimp(mapping, own_text)
+    would, filled = _with_placeholder(mapping, to_member.value, member, member_seen, note, first, today)
+    to_entry = values.to_maximizer(mapping, member, entry, today)
+    same = (would == paired[0]).to_numpy() | (to_entry.value == entry).to_numpy()
+
+    member_empty = (paired[0] == "").to_numpy()
+    entry_empty = (own_text == "").to_numpy() | (paired[2] == "").to_numpy()
+    if mapping.one_way:
+        verdict = np.where(same, "same", "mailchimp").astype(object)
+        collided = np.zeros(len(member), bool)
+    else:
+        verdict = _verdicts(same, first, moved_member, moved_entry, member_empty, entry_empty, conflict).astype(object)
+        both = moved_member & moved_entry & ~first | first & ~member_empty & ~entry_empty
+        collided = both & ~same
+    # While the flag is not Yes nothing goes to Mailchimp; its edits wait, unless Mailchimp's own edit wins (R3).
+    frozen = (verdict == "maximizer") & ~sends
+    towards_member = (verdict == "maximizer") & sends
+    towards_entry = verdict == "mailchimp"
+    problem = to_member.problem.where(towards_member, to_entry.problem.where(towards_entry, ""))
+    withheld = (problem != "").to_numpy()
+    protected = towards_entry & mapping.protected
+    verdict[frozen] = "frozen"
+    verdict[withheld] = "withheld"
+    verdict[protected] = "protected"
+    waiting = np.where(towards_member, MAXIMIZER_WAITS, MAILCHIMP_WAITS)
+    kept_note = np.where(filled & (same | towards_member), PLACEHOLDER, np.where(ours, OURS, ""))
+    return pd.DataFrame(
+        {
+            "tag": mapping.tag,
+            "verdict": verdict,
+            "conflict": collided,
+            "mailchimp": member,
+            "maximizer": entry,
+            "value": would.where(pd.Series(towards_member), to_entry.value.where(pd.Series(towards_entry))),
+            "problem": problem.where(~pd.Series(protected), ""),
+            "note": values.texts(np.where(withheld & ~protected, waiting, kept_note)),
+            "remark": to_member.note.where(to_member.note != "", to_entry.note),
+        }
+    )
+
+
+def _with_placeholder(
+    mapping: FieldMapping,
+    encoded: pd.Series,
+    member: pd.Series,
+    member_seen: pd.Series,
+    note: pd.Series,
+    first: np.ndarray,
+    today: date,
+) -> tuple[pd.Series, np.ndarray]:
+    """What Mailchimp would store when an empty Maximizer value meets a mandatory field (R22, R23).
+
+    A placeholder that stands there already is kept, so that "today" and "first item" do not change by the day.
+    Returns the values and where they are placeholders.
+    """
+    empty = (encoded == "").to_numpy()
+    unmoved = (member_seen.isna() | (member == member_seen)).to_numpy()
+    kept = empty & (note == PLACEHOLDER).to_numpy() & unmoved
+    if mapping.mailchimp.required and not mapping.one_way:
+        recognised = member.isin(kinds()["placeholder"]["recognised"]["values"]).to_numpy()
+        kept |= empty & first & recognised
+        encoded = encoded.mask(pd.Series(empty & ~kept), mapping.mailchimp.placeholder(today))
+    else:
+        empty = kept
+    return encoded.mask(pd.Series(kept), member), empty

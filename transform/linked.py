@@ -1,0 +1,206 @@
+"""Linked pairs: who is still there (presence), whose address moved (addresses), which fields moved (pairs)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from domain.changeset import CELL, Inputs, Policy, empty
+from domain.values import address_key
+from transform import plan, presence
+from transform.addresses import EMPTIED, KEEP, NEW_ENTRY
+from transform.pairs import Judgement, judged
+from transform.plan import FLAG, MARKER, STAMP, STATUS, Draft, own
+
+# Columns of the link table that a run may set.
+UPDATE = (
+    "id", "contact_id", "entry_id", "state", "email", "email1", "unique_email_id", "web_id", "status", "archived",
+    "flag", "flag_ours", "member_hash", "entry_hash", "reason",
+)  # fmt: skip
+
+
+@dataclass
+class Linked:
+    """``updates``: UPDATE columns. ``members``/``entries``: identities that links keep (no newcomers).
+
+    ``released_members``: members whose link ends now and who start anew. ``ended``: ids of links that end.
+    ``no_create``: entries that must not make a member in this run.
+    """
+
+    updates: pd.DataFrame
+    adopted: pd.DataFrame
+    findings: pd.DataFrame
+    parked: pd.DataFrame
+    members: list[str] = field(default_factory=list)
+    entries: list[str] = field(default_factory=list)
+    released_members: list[str] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)
+    no_create: list[str] = field(default_factory=list)
+    evaluated: list[str] = field(default_factory=list)
+
+
+def linked(given: Inputs, policy: Policy, draft: Draft) -> Linked:
+    """Draft everything that becomes of linked pairs."""
+    seen = presence.view(given.links, given.members, given.entries)
+    seen = seen.assign(case=presence.cases(seen, full=policy.full), marker=seen["unique_email_id"])
+    resting = seen["contact_id"].isin(given.resting) | seen["entry_id"].isin(given.resting)
+    seen.loc[resting, "case"] = presence.UNREAD
+    here = seen[seen["case"].isin([presence.PRESENT, presence.RETURNED, presence.REVIVE])].reset_index(drop=True)
+    judgement = _present(given, policy, draft, here)
+    gone = seen[~seen["case"].isin([presence.PRESENT, presence.RETURNED, presence.REVIVE])]
+    _draft_departures(draft, gone)
+    updates = pd.concat([_updates_present(here, judgement), _updates_gone(gone)], ignore_index=True)
+    ended = updates[updates["state"] == "ended"]
+    kept = updates[updates["state"] != "ended"]
+    unread = seen[seen["case"] == presence.UNREAD]
+    moved = here[judgement.actions["action"].to_numpy() == NEW_ENTRY] if len(here) else here
+    left_alone = moved[(moved["e_flag"] != "Yes") | (moved["status"] != "subscribed")]
+    doubtful = left_alone[left_alone["e_flag"] == "Yes"]
+    unsure = plan.parked(
+        "maximizer",
+        doubtful["entry_id"],
+        reason="its member took another address and was not subscribed under this one",
+        rule="R13",
+        remedy="set the flag to No, or subscribe the person in Mailchimp",
+    )
+    return Linked(
+        updates=updates,
+        adopted=judgement.adopted if len(judgement.adopted) else empty(CELL),
+        findings=judgement.findings,
+        parked=pd.concat([judgement.parked, unsure], ignore_index=True),
+        members=[*kept["contact_id"], *unread["contact_id"]],
+        entries=[*kept["entry_id"], *unread["entry_id"]],
+        released_members=list(ended["contact_id"]),
+        ended=[int(i) for i in ended["id"]],
+        no_create=list(left_alone["entry_id"]),
+        evaluated=[f"member:{key}" for key in here["contact_id"]] + [f"entry:{key}" for key in here["entry_id"]],
+    )
+
+
+def _present(given: Inputs, policy: Policy, draft: Draft, here: pd.DataFrame) -> Judgement:
+    """Pairs with both records: fields and addresses, then marker, stamp, flag and status of our own."""
+    if not len(here):
+        none = pd.DataFrame({"action": pd.Series(dtype="str"), "why": pd.Series(dtype="str")})
+        return Judgement(
+            pd.DataFrame(),
+            plan.findings("", here["contact_id"], problem=""),
+            plan.parked("", here["contact_id"], reason="", rule=""),
+            none,
+        )
+    members = given.members.iloc[here["m_row"]].reset_index(drop=True)
+    entries = given.entries.iloc[here["e_row"]].reset_index(drop=True)
+    remembered = given.baselines.set_index("link_id").reindex(here["id"]).reset_index()
+    remembered = remembered.astype({"mailchimp": "str", "maximizer": "str", "notes": "str"})
+    returned_no = (here["case"] == presence.RETURNED) & here["flag_ours"].astype(bool) & (here["e_flag"] == "No")
+    # Our own No is taken back, so the entry's edits count again at once (R14).
+    seen = here.assign(marker=here["m_unique_email_id"], e_flag=here["e_flag"].mask(returned_no, "Yes"))
+    judgement = judged(given, policy, draft, seen, members, entries, remembered)
+    staying = ~judgement.actions["action"].isin([NEW_ENTRY]).to_numpy()
+    revive = here.index[(here["case"] == presence.REVIVE) & staying]
+    raised = here.index[returned_no & staying]
+    remark = here.index[(here["e_marker"] != here["m_unique_email_id"]) & (here["m_unique_email_id"] != "") & staying]
+    restamp = here.index[(here["m_pair"] != here["entry_id"]) & staying]
+    status = own(revive, STATUS, "subscribed", old="archived", rule="R18")
+    draft.add(
+        "mailchimp",
+        "revive",
+        seen,
+        status,
+        target="contact_id",
+        rule="R18",
+        then=['{"archived":false,"state":"active"}'] * len(seen),
+    )
+    stamp = own(restamp, STAMP, here.loc[restamp, "entry_id"], old=here.loc[restamp, "m_pair"], rule="R8")
+    draft.add("mailchimp", "update", seen, stamp, target="contact_id", rule="R8")
+    flag = own(raised, FLAG, "Yes", old="No", rule="R14")
+    draft.add(
+        "maximizer",
+        "update",
+        seen,
+        flag,
+        target="entry_id",
+        rule="R14",
+        then=['{"flag":"Yes","flag_ours":false}'] * len(seen),
+    )
+    mark = own(remark, MARKER, here.loc[remark, "m_unique_email_id"], old=here.loc[remark, "e_marker"], rule="R8")
+    draft.add("maximizer", "update", seen, mark, target="entry_id", rule="R8")
+    return judgement
+
+
+def _draft_departures(draft: Draft, gone: pd.DataFrame) -> None:
+    """A deleted or archived member: the entry stays, its flag goes to No (R14)."""
+    leaving = gone[(gone["case"] == presence.MEMBER_GONE) & (gone["e_flag"] == "Yes")]
+    item = own(leaving.index, FLAG, "No", old="Yes", rule="R14")
+    then = [
+        json.dumps({"flag": "No", "flag_ours": True, "state": "left" if found else "ended"})
+        for found in leaving["m_found"]
+    ]
+    draft.add("maximizer", "update", leaving, item, target="entry_id", rule="R14", then=then)
+
+
+def _updates_present(here: pd.DataFrame, judgement: Judgement) -> pd.DataFrame:
+    if not len(here):
+        return empty(UPDATE)
+    action = judgement.actions["action"]
+    same = (address_key(here["m_email"]) == address_key(here["e_email1"])).to_numpy()
+    quiet = action.isin([KEEP, EMPTIED]).to_numpy()
+    revive = (here["case"] == presence.REVIVE).to_numpy()
+    flag_ours = here["flag_ours"].astype(bool) & (here["e_flag"] == "No")
+    return pd.DataFrame(
+        {
+            "id": here["id"],
+            "contact_id": here["contact_id"],
+            "entry_id": here["entry_id"],
+            "state": np.where(action == NEW_ENTRY, "ended", np.where(revive, "left", "active")),
+            "email": here["email"].mask(pd.Series(quiet), here["m_email"]),
+            "email1": here["email1"].mask(pd.Series(same | (action == EMPTIED).to_numpy()), here["e_email1"]),
+            "unique_email_id": here["m_unique_email_id"],
+            "web_id": here["m_web_id"],
+            "status": here["status"].where(revive, here["m_status"]),
+            "archived": revive,
+            # The flag of a pair that waits for its revival stays No, so that an interrupted one is tried again.
+            "flag": here["e_flag"].mask(pd.Series(revive), here["flag"]),
+            "flag_ours": flag_ours,
+            "member_hash": here["m_row_hash"].astype("Int64"),
+            "entry_hash": here["e_row_hash"].astype("Int64"),
+            "reason": here["reason"].mask(action == NEW_ENTRY, "the member's address was changed in Mailchimp (R13)"),
+        },
+        columns=list(UPDATE),
+    )
+
+
+def _updates_gone(gone: pd.DataFrame) -> pd.DataFrame:
+    """Links that lost a record. One whose flag still has to go to No stays as it is until that is confirmed."""
+    gone = gone[gone["case"] != presence.UNREAD]
+    if not len(gone):
+        return empty(UPDATE)
+    case = gone["case"]
+    leaving = (case == presence.MEMBER_GONE) & (gone["e_flag"] != "Yes")
+    # A member gone for good frees its entry; one that is archived may return, so its link waits (R14, R18).
+    ends = case.isin([presence.ENTRY_GONE, presence.BOTH_GONE, presence.RECLAIMED]) | (leaving & ~gone["m_found"])
+    state = gone["state"].mask(leaving, "left").mask(ends, "ended")
+    keeps_hash = ~((case == presence.MEMBER_GONE) & (gone["e_flag"] == "Yes"))
+    archived = gone["m_found"] & (gone["m_status"] == "archived")
+    return pd.DataFrame(
+        {
+            **{
+                name: gone[name]
+                for name in ("id", "contact_id", "entry_id", "email", "email1", "unique_email_id", "web_id", "status")
+            },
+            "state": state,
+            "archived": archived,
+            "flag": gone["flag"].mask(case.isin([presence.LEFT, presence.WAITING]) | leaving, gone["e_flag"]),
+            "flag_ours": gone["flag_ours"].astype(bool) & (gone["e_flag"] == "No"),
+            "member_hash": gone["m_row_hash"].astype("Int64").where(keeps_hash),
+            # R14 waits for a change to the entry: what counts is the entry as it was when last settled.
+            "entry_hash": gone["entry_hash"]
+            .astype("Int64")
+            .where(case == presence.WAITING, gone["e_row_hash"].astype("Int64"))
+            .where(keeps_hash),
+            "reason": gone["reason"].mask(ends, case),
+        },
+        columns=list(UPDATE),
+    )

@@ -1,0 +1,111 @@
+"""One pair at a time becomes all pairs at once: compare the fields, apply the rules, draft the writes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pandas as pd
+
+from domain.changeset import Inputs, Policy
+from domain.records import cells as columns_of
+from domain.values import address_key
+from transform import plan
+from transform.addresses import EMPTIED, FOLLOW, KEEP, REFUSED, RENAME, addresses
+from transform.compare import Aligned, compare
+from transform.plan import Draft, own
+from transform.rules import complete_addresses
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What came of pairs whose both records are present. ``actions``: transform.addresses, one row per pair."""
+
+    adopted: pd.DataFrame
+    findings: pd.DataFrame
+    parked: pd.DataFrame
+    actions: pd.DataFrame
+
+
+def judged(
+    given: Inputs,
+    policy: Policy,
+    draft: Draft,
+    seen: pd.DataFrame,
+    members: pd.DataFrame,
+    entries: pd.DataFrame,
+    baselines: pd.DataFrame | None,
+) -> Judgement:
+    """Draft the field writes of pairs; row i of every frame is the same pair (RangeIndex).
+
+    ``seen``: contact_id, entry_id, marker, email, email1 (last seen, NA never), m_email, m_status, e_email1, e_flag.
+    ``baselines``: mailchimp, maximizer, notes as JSON texts, or None at a first meeting.
+    """
+    settings = policy.settings
+    taken = address_key(given.members.loc[given.members["found"].astype(bool), "email"])
+    actions = addresses(seen, taken, email_change=settings.email_change, conflict=settings.conflict)
+    aligned = _aligned(policy, seen, members, entries, baselines)
+    mappings = policy.layout.fields
+    cells = compare(aligned, mappings, settings.conflict, policy.today)
+    # Nothing more is written for a person who needs a decision, or whose link ends.
+    going = actions["action"].isin([KEEP, RENAME, FOLLOW, EMPTIED]).to_numpy()
+    cells = cells[going[cells["row"].to_numpy(dtype="int64")]] if len(cells) else cells
+    to_members = plan.cell_items(cells, "mailchimp") if len(cells) else plan.own(seen.index[:0], "", "", rule="")
+    to_entries = plan.cell_items(cells, "maximizer") if len(cells) else to_members
+    if len(to_members):
+        to_members = complete_addresses(to_members, members, policy)
+        cells = plan.withhold(cells, to_members)
+    _draft_addresses(draft, seen, actions)
+    draft.add("mailchimp", "update", seen, to_members, target="contact_id", rule="R31")
+    draft.add("maximizer", "update", seen, to_entries, target="entry_id", rule="R31")
+    refused = actions["action"] == REFUSED
+    parked = plan.parked(
+        "mailchimp",
+        seen.loc[refused, "contact_id"],
+        reason=actions.loc[refused, "why"],
+        rule="R17",
+        evidence=seen.loc[refused, "entry_id"],
+        remedy="make the addresses agree on one side, or mend the entry's Email 1",
+    )
+    emptied = plan.findings(
+        "no-email",
+        "entry:" + seen.loc[actions["action"] == EMPTIED, "entry_id"],
+        problem="Email 1 was emptied; the member stays",
+    )
+    if not len(cells):
+        return Judgement(pd.DataFrame(), emptied, parked, actions)
+    found = pd.concat([plan.cell_findings(cells, seen), emptied], ignore_index=True)
+    return Judgement(plan.adopted(cells, seen), found, parked, actions)
+
+
+def _aligned(
+    policy: Policy, seen: pd.DataFrame, members: pd.DataFrame, entries: pd.DataFrame, baselines: pd.DataFrame | None
+) -> Aligned:
+    tags = [m.tag for m in policy.layout.fields]
+    if baselines is None:
+        unseen = columns_of(pd.Series(["{}"] * len(seen), dtype="str"), tags)
+        return Aligned(members[tags], entries[tags], unseen, unseen, None, seen["e_flag"] == "Yes")
+    return Aligned(
+        members[tags],
+        entries[tags],
+        columns_of(baselines["mailchimp"], tags),
+        columns_of(baselines["maximizer"], tags),
+        columns_of(baselines["notes"], tags).fillna(""),
+        seen["e_flag"] == "Yes",
+    )
+
+
+def _draft_addresses(draft: Draft, seen: pd.DataFrame, actions: pd.DataFrame) -> None:
+    """The renames of R17 and, by setting, of R13; the marker follows the member's new ``unique_email_id`` (R8)."""
+    rename = seen[actions["action"] == RENAME]
+    if len(rename):
+        item = own(rename.index, "EMAIL", rename["e_email1"], old=rename["m_email"], rule="R17")
+        then = [json.dumps({"email": text, "email1": text}, ensure_ascii=False) for text in rename["e_email1"]]
+        draft.add("mailchimp", "rename", rename, item, target="contact_id", rule="R17", then=then)
+        mark = own(rename.index, plan.MARKER, "", old=rename["marker"], rule="R8")
+        draft.add("maximizer", "update", rename, mark, target="entry_id", rule="R8")
+    follow = seen[actions["action"] == FOLLOW]
+    if len(follow):
+        item = own(follow.index, "EMAIL", follow["m_email"], old=follow["e_email1"], rule="R13")
+        then = [json.dumps({"email": text, "email1": text}, ensure_ascii=False) for text in follow["m_email"]]
+        draft.add("maximizer", "update", follow, item, target="entry_id", rule="R13", then=then)
