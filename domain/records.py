@@ -217,6 +217,13 @@ def _first(value: Any) -> str:
 # ------------------------------------------------------------------ wide <-> staged
 
 
+def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries, None for what is unknown."""
+    whole = frame.astype(object).where(frame.notna(), None)
+    names = [str(name) for name in whole.columns]
+    return [dict(zip(names, row, strict=True)) for row in whole.itertuples(index=False, name=None)]
+
+
 def missing(side: str, keys: Iterable[str]) -> pd.DataFrame:
     """Staged rows that say: looked for by a point read, and not there."""
     columns = MEMBER if side == "mailchimp" else ENTRY

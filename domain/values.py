@@ -208,7 +208,7 @@ def to_mailchimp(mapping: FieldMapping, values: pd.Series) -> Encoded:
             return _checked(values, (values == "") | values.str.fullmatch(r"\d{5}"), "not a US zip code of 5 digits")
         case "phone" if field.phone_format.upper() == "US":
             shown = us_phone(values)
-            return _checked(shown, shown.notna(), "not a US phone number")
+            return _checked(shown, shown.notna(), "not a US phone number", values)
         case "url" | "imageurl":
             return _checked(values, (values == "") | values.str.fullmatch(_URL), "not a web address")
         case "country":
@@ -248,10 +248,11 @@ def to_maximizer(mapping: FieldMapping, values: pd.Series, current: pd.Series, t
     return _checked(values, values.notna(), "")
 
 
-def _checked(value: pd.Series, good: pd.Series, problem: str) -> Encoded:
-    good = good.fillna(False).astype(bool) | value.isna()
-    empty = texts([""], pd.RangeIndex(1)).iloc[0]
-    problems = pd.Series(empty, index=value.index, dtype="str").mask(~good, problem)
+def _checked(value: pd.Series, good: pd.Series, problem: str, given: pd.Series | None = None) -> Encoded:
+    """``given``: the values before encoding, where an encoder answers NA for what it cannot encode."""
+    unknown = (value if given is None else given).isna()
+    good = good.fillna(False).astype(bool) | unknown
+    problems = pd.Series("", index=value.index, dtype="str").mask(~good, problem)
     return Encoded(value.where(good), problems, pd.Series("", index=value.index, dtype="str"))
 
 

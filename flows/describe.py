@@ -151,7 +151,7 @@ def _ours(fields: Sequence[MaximizerField], names: Sequence[str], kind: str) -> 
 
 
 def find_field(fields: Sequence[MaximizerField], text: str) -> MaximizerField:
-    r"""The field a person means by ``LastName``, ``Address.City`` or ``Folder\Name``; Misconfigured lists candidates."""
+    r"""The field meant by ``LastName``, ``Address.City`` or ``Folder\Name``; Misconfigured lists candidates."""
     wanted = text.strip().replace("/", "\\").casefold()
     exact = [f for f in fields if f.name.casefold() == wanted or f.ref.replace("/", "\\").casefold() == wanted]
     hits = exact or [f for f in fields if last_part(f.name) == wanted]

@@ -55,7 +55,7 @@ def moved(known: pd.DataFrame, staged: dict[str, pd.DataFrame]) -> pd.Series:
     """Whether a link has something to look at: a row that is not the one last settled, or one that is missing."""
     result = pd.Series(False, index=known.index)
     for side, column in (("mailchimp", "member_hash"), ("maximizer", "entry_hash")):
-        now = known[KEY[side]].map(staged[side].set_index(KEY[side])["row_hash"]).astype("Int64")
+        now = known[KEY[side]].map(staged[side].set_index(KEY[side])["row_hash"].astype("Int64"))
         result |= (now != known[column].astype("Int64")).fillna(True).astype(bool)
     return result
 

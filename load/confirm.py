@@ -43,7 +43,7 @@ def confirm(loading: Loading, side: str, done: Sequence[Held]) -> None:
     digests = [int(digest) for digest in records.stage(wide, side)["row_hash"]]
     identity = records.MEMBER if side == "mailchimp" else records.ENTRY
     tags = [str(name) for name in wide.columns if name not in identity]
-    rows = _plain(wide)
+    rows = records.plain_rows(wide)
     with begin(loading.engine) as db:
         before = _as_read(db, loading, side, [str(row[records.KEY[side]]) for row in rows], tags)
         made = _new_links(db, loading, side, list(zip(done, rows, strict=True)))
@@ -70,26 +70,23 @@ def confirm(loading: Loading, side: str, done: Sequence[Held]) -> None:
         loading.count(side, held.write.op)
 
 
-def _plain(wide: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as dictionaries with None for what is unknown."""
-    return [
-        {str(name): None if pd.isna(value) else value for name, value in row.items()} for row in wide.to_dict("records")
-    ]
-
-
 def _as_read(
     db: Connection, loading: Loading, side: str, keys: list[str], tags: list[str]
 ) -> dict[str, dict[str, Any]]:
     """The records as the plan saw them, key -> canonical values."""
     read = snapshots.members if side == "mailchimp" else snapshots.entries
     staged = read(db, loading.run_id, keys)
-    return {str(row[records.KEY[side]]): row for row in _plain(records.unstage(staged, tags))} if len(staged) else {}
+    return (
+        {str(row[records.KEY[side]]): row for row in records.plain_rows(records.unstage(staged, tags))}
+        if len(staged)
+        else {}
+    )
 
 
 def _baselines(db: Connection, ids: list[int]) -> dict[int, dict[str, Any]]:
     return {
         int(row["link_id"]): {name: json.loads(row[name]) for name in ("mailchimp", "maximizer", "notes")}
-        for row in _plain(links.baselines(db, ids))
+        for row in records.plain_rows(links.baselines(db, ids))
     }
 
 

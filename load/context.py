@@ -97,6 +97,8 @@ class Loading:
     hashes: dict[tuple[int, str], int | None] = field(default_factory=dict)
     tally: dict[tuple[str, str], int] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    # Learnt of this Maximizer: whether a UDF edit moves LastModifyDate, so that a search by date finds it (R34).
+    traits: dict[str, bool] = field(default_factory=dict)
 
     def count(self, side: str, what: str, number: int = 1) -> None:
         self.tally[side, what] = self.tally.get((side, what), 0) + number

@@ -16,7 +16,7 @@ from domain.values import ascii_lower
 from load.bodies import entry_data
 from load.confirm import Held, confirm
 from load.context import Loading, Write, windows
-from load.outcome import attempted, close_failed
+from load.outcome import attempted, close_failed, skip
 from storage import changes, links
 from storage.engine import begin
 
@@ -103,11 +103,10 @@ def _update(loading: Loading, window: Sequence[Write]) -> None:
             loading.count("maximizer", "failed")
         loading.broken.append(now.message)
         return
-    going = [w for w in window if w.entry_id in now and _as_planned(loading, w, now[w.entry_id])]
-    skipped = [w.id for w in window if w not in going]
-    if skipped:
-        with begin(loading.engine) as db:
-            changes.mark(db, skipped, "skipped", outcome="moved since it was read", finished_at=loading.now())
+    rows = records.plain_rows(records.entries(list(now.values()), loading.layout))
+    values = dict(zip(now, rows, strict=True))
+    going = [w for w in window if w.entry_id in now and _as_planned(w, values[w.entry_id])]
+    skip(loading, [w for w in window if w not in going])
     if not going:
         return
     changes.send(loading.engine, loading.lease, [write.id for write in going], loading.now())
@@ -124,12 +123,23 @@ def _update(loading: Loading, window: Sequence[Write]) -> None:
         else:
             written.append(write)
     held = attempted(lambda: read_entries(loading, [write.entry_id for write in written]))
-    rows = {} if isinstance(held, MaxchimpError) else held
-    done = [Held(write, rows[write.entry_id]) for write in written if write.entry_id in rows]
+    after = {} if isinstance(held, MaxchimpError) else held
+    done = [Held(write, after[write.entry_id]) for write in written if write.entry_id in after]
+    _learn(loading, done, now)
     for write in written:
-        if write.entry_id not in rows:
+        if write.entry_id not in after:
             close_failed(loading, write, BrokenAnswer("maximizer", "read entry", "a written entry was not found"))
     confirm(loading, "maximizer", done)
+
+
+def _learn(loading: Loading, done: Sequence[Held], before: Mapping[str, Mapping[str, Any]]) -> None:
+    """Whether an edit of UDFs alone moved the date of last change; one that did is proof enough."""
+    for held in done:
+        data = entry_data(loading, held.write)
+        if all(name.startswith("Udf/") for name in data):
+            was = str(records.get(before[held.write.entry_id], "LastModifyDate") or "")
+            if str(records.get(held.row, "LastModifyDate") or "") > was:
+                loading.traits["udf_moves_date"] = True
 
 
 def _resolved(loading: Loading, window: Sequence[Write]) -> list[Write]:
@@ -147,8 +157,7 @@ def _resolved(loading: Loading, window: Sequence[Write]) -> list[Write]:
     return filled
 
 
-def _as_planned(loading: Loading, write: Write, row: Mapping[str, Any]) -> bool:
-    now = records.entries([row], loading.layout).iloc[0].to_dict()
+def _as_planned(write: Write, now: Mapping[str, Any]) -> bool:
     for item in write.items:
         if item.field == EMAIL:
             current, wanted = ascii_lower(str(now["email1"])), (ascii_lower(item.old), ascii_lower(item.new))

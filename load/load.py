@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import pandas as pd
+
 from domain.changeset import STAMP
 from domain.records import KEY
 from load.context import Loading, Write, writes
@@ -71,11 +73,15 @@ def settle(loading: Loading) -> None:
         frame = links.by_ids(db, touched)
         read = {"mailchimp": snapshots.members, "maximizer": snapshots.entries}
         for side, column in (("mailchimp", "member_hash"), ("maximizer", "entry_hash")):
-            staged = read[side](db, loading.run_id, frame[KEY[side]].tolist()).set_index(KEY[side])["row_hash"]
-            as_read = frame[KEY[side]].map(staged).astype("Int64")
+            staged = (
+                read[side](db, loading.run_id, frame[KEY[side]].tolist())
+                .set_index(KEY[side])["row_hash"]
+                .astype("Int64")
+            )
+            as_read = frame[KEY[side]].map(staged)
             # Of our own write where there was one, else as it was read.
             ours = {link: digest for (link, where), digest in loading.hashes.items() if where == side}
-            written = frame["id"].map(ours).astype("Int64")
+            written = frame["id"].map(pd.Series(ours, dtype="Int64"))
             frame[column] = as_read.where(~frame["id"].isin(ours), written)
         links.update(db, frame[["id", "member_hash", "entry_hash"]])
 

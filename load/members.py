@@ -17,11 +17,12 @@ from domain.values import ascii_lower
 from load.bodies import member_body
 from load.confirm import Held, confirm
 from load.context import Loading, Write, windows
-from load.outcome import attempted, close_failed, park, reworded
+from load.outcome import attempted, close_failed, park, reworded, skip
 from storage import changes
 from storage.engine import begin
 
-UPDATES_AT_ONCE = 32
+# Small, so that little time passes between reading a record again and writing it.
+UPDATES_AT_ONCE = 16
 
 
 def create_members(loading: Loading, planned: Sequence[Write]) -> None:
@@ -90,28 +91,47 @@ def update_members(loading: Loading, planned: Sequence[Write]) -> None:
     for window in windows(planned, UPDATES_AT_ONCE):
         if loading.stop.is_set():
             return
-        changes.send(loading.engine, loading.lease, [write.id for write in window], loading.now())
-        answers = loading.each(lambda write: attempted(lambda: _update(loading, write)), window)
-        done = []
-        for write, answer in zip(window, answers, strict=True):
-            if isinstance(answer, MaxchimpError):
-                close_failed(loading, write, answer)
-            elif answer is None:
-                _skip(loading, write)
-            else:
-                done.append(Held(*answer))
-        confirm(loading, "mailchimp", done)
+        _update(loading, window)
         loading.progress(len(window))
 
 
-def _update(loading: Loading, write: Write) -> tuple[Write, Mapping[str, Any]] | None:
-    only_stamp = all(item.field == STAMP for item in write.items)
+def _update(loading: Loading, window: Sequence[Write]) -> None:
     # The stamp is ours alone: nothing of a person can be overwritten, unless mandatory fields have to go along.
-    if only_stamp and not loading.required:
-        return write, _patch(loading, write, member_body(loading, write, {}))
-    held = loading.mailchimp.member(loading.list_id, write.contact_id)
-    if held is None or not _as_planned(loading, write, held):
-        return None
+    blind = [w for w in window if not loading.required and all(item.field == STAMP for item in w.items)]
+    seen = [w for w in window if w not in blind]
+    rows = loading.each(lambda w: attempted(lambda: loading.mailchimp.member(loading.list_id, w.contact_id)), seen)
+    held: dict[int, Mapping[str, Any]] = {write.id: {} for write in blind}
+    held |= {w.id: row for w, row in zip(seen, rows, strict=True) if row and not isinstance(row, MaxchimpError)}
+    now = records.plain_rows(records.members([held[w.id] for w in seen if w.id in held], loading.layout))
+    moved = {w.id for w, row in zip([w for w in seen if w.id in held], now, strict=True) if not _as_planned(w, row)}
+    _unread(loading, [(w, row) for w, row in zip(seen, rows, strict=True) if w.id not in held])
+    skip(loading, [w for w in window if w.id in moved])
+    going = [w for w in window if w.id in held and w.id not in moved]
+    if not going:
+        return
+    changes.send(loading.engine, loading.lease, [write.id for write in going], loading.now())
+    answers = loading.each(lambda w: attempted(lambda: _write(loading, w, held[w.id])), going)
+    done = []
+    for write, answer in zip(going, answers, strict=True):
+        if isinstance(answer, MaxchimpError):
+            close_failed(loading, write, answer)
+        else:
+            done.append(Held(*answer))
+    confirm(loading, "mailchimp", done)
+
+
+def _unread(loading: Loading, missing: Sequence[tuple[Write, object]]) -> None:
+    """Members that could not be read again: gone, or the service does not answer; nothing was sent."""
+    skip(loading, [write for write, row in missing if row is None])
+    for write, row in missing:
+        if isinstance(row, MaxchimpError):
+            with begin(loading.engine) as db:
+                changes.mark(db, [write.id], "discarded", outcome="not read", finished_at=loading.now())
+            loading.count("mailchimp", "failed")
+            loading.broken.append(row.message)
+
+
+def _write(loading: Loading, write: Write, held: Mapping[str, Any]) -> tuple[Write, Mapping[str, Any]]:
     try:
         return write, _patch(loading, write, member_body(loading, write, held))
     except Refused as refusal:
@@ -122,9 +142,8 @@ def _patch(loading: Loading, write: Write, body: dict[str, Any]) -> Mapping[str,
     return loading.mailchimp.update_member(loading.list_id, write.contact_id, body, revive=write.op == "revive")
 
 
-def _as_planned(loading: Loading, write: Write, held: Mapping[str, Any]) -> bool:
+def _as_planned(write: Write, now: Mapping[str, Any]) -> bool:
     """Whether every field still has the value the plan saw (or already the one it wants)."""
-    now = records.members([held], loading.layout).iloc[0].to_dict()
     for item in write.items:
         if item.field == STAMP:
             continue
@@ -138,7 +157,7 @@ def _as_planned(loading: Loading, write: Write, held: Mapping[str, Any]) -> bool
             current, wanted = now[item.field], (item.old, item.new)
         if current not in wanted:
             return False
-    # A person who was renamed or left meanwhile is for the next cycle to judge.
+    # A person who left meanwhile is for the next cycle to judge.
     return write.op == "revive" or now["status"] != "archived"
 
 
@@ -157,8 +176,3 @@ def _without_refused_fields(
     with begin(loading.engine) as db:
         park(db, loading, write, *reworded(refusal), {"fields": sorted(named)})
     return less, answer
-
-
-def _skip(loading: Loading, write: Write) -> None:
-    with begin(loading.engine) as db:
-        changes.mark(db, [write.id], "skipped", outcome="moved since it was read", finished_at=loading.now())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from domain.errors import (
@@ -69,6 +69,14 @@ def close_failed(loading: Loading, write: Write, error: MaxchimpError) -> None:
 def _mark(loading: Loading, write: Write, state: str, outcome: str) -> None:
     with begin(loading.engine) as db:
         changes.mark(db, [write.id], state, outcome=outcome, finished_at=loading.now())
+
+
+def skip(loading: Loading, moved: Sequence[Write]) -> None:
+    """Records that are no longer as planned are left to the next cycle; their pairs stay unfinished."""
+    if moved:
+        with begin(loading.engine) as db:
+            ids = [write.id for write in moved]
+            changes.mark(db, ids, "skipped", outcome="moved since it was read", finished_at=loading.now())
 
 
 def reworded(error: Refused) -> tuple[str, str]:

@@ -1,0 +1,8 @@
+"""Judge. Expectations over snapshots and over the planned changes; a check that cannot run is a failed check."""
+
+from quality.changes import judge_changes
+from quality.checks import Verdict
+from quality.engine import warm_up
+from quality.snapshots import judge_snapshot
+
+__all__ = ["Verdict", "judge_changes", "judge_snapshot", "warm_up"]

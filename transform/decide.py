@@ -236,8 +236,8 @@ def _with_hashes(parked: pd.DataFrame, given: Inputs) -> pd.DataFrame:
         ("mailchimp", given.members, "member_hash"),
         ("maximizer", given.entries, "entry_hash"),
     ):
-        digest = frame.drop_duplicates(KEY[side]).set_index(KEY[side])["row_hash"]
-        known = parked["key"].map(digest) if len(digest) else pd.Series(np.nan, index=parked.index)
+        digest = frame.drop_duplicates(KEY[side]).set_index(KEY[side])["row_hash"].astype("Int64")
+        known = parked["key"].map(digest) if len(digest) else pd.Series(pd.NA, index=parked.index, dtype="Int64")
         parked[column] = known.where(parked["side"] == side).astype("Int64")
     return parked[list(PARKED)]
 
@@ -247,8 +247,8 @@ def _without_refused(changes: pd.DataFrame, given: Inputs) -> tuple[pd.DataFrame
     waiting = given.parked[given.parked["rule"] == "R51"]
     if not len(waiting) or not len(changes):
         return changes, changes.iloc[:0]
-    members = given.members.drop_duplicates("contact_id").set_index("contact_id")["row_hash"]
-    entries = given.entries.drop_duplicates("entry_id").set_index("entry_id")["row_hash"]
+    members = given.members.drop_duplicates("contact_id").set_index("contact_id")["row_hash"].astype("Int64")
+    entries = given.entries.drop_duplicates("entry_id").set_index("entry_id")["row_hash"].astype("Int64")
     same = _same_hash(waiting["contact_id"].map(members), waiting["member_hash"])
     same &= _same_hash(waiting["entry_id"].map(entries), waiting["entry_hash"])
     stuck = waiting[same]

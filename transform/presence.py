@@ -33,7 +33,9 @@ def view(links: pd.DataFrame, members: pd.DataFrame, entries: pd.DataFrame) -> p
         ("m", members, "contact_id", _MEMBER),
         ("e", entries, "entry_id", _ENTRY),
     ):
-        side = frame[[key, *columns]].rename(columns={name: f"{prefix}_{name}" for name in columns})
+        # A left join turns plain integers into floats, which cannot hold a hash.
+        whole = frame[[key, *columns]].astype({"row_hash": "Int64"})
+        side = whole.rename(columns={name: f"{prefix}_{name}" for name in columns})
         side = side.assign(**{f"{prefix}_row": np.arange(len(frame))})
         seen = seen.merge(side, on=key, how="left", validate="many_to_one")
         seen[f"{prefix}_read"] = seen[f"{prefix}_row"].notna()
@@ -64,7 +66,7 @@ def cases(seen: pd.DataFrame, *, full: bool) -> pd.Series:
     by_hand = (seen["e_flag"] == "Yes") & (seen["flag"] != "Yes")
     may_revive = archived & by_hand & (seen["status"] == "subscribed")
     # A full cycle settles a deletion at once; a scheduled one waits until the entry changes too (R14).
-    settled_now = full | (seen["e_row_hash"] != seen["entry_hash"])
+    settled_now = full | (seen["e_row_hash"] != seen["entry_hash"].astype("Int64")).fillna(True).astype(bool)
     return pd.Series(
         np.select(
             [

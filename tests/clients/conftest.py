@@ -32,11 +32,11 @@ class Script(requests.adapters.BaseAdapter):
     """Plays answers in turn, the last one for ever: an exception, (status, body) or (status, body, headers)."""
 
     plays: list[Any]
-    requests: list[requests.PreparedRequest] = field(default_factory=list)
+    sent: list[requests.PreparedRequest] = field(default_factory=list)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]
-        play = self.plays[min(len(self.requests), len(self.plays) - 1)]
-        self.requests.append(request)
+        play = self.plays[min(len(self.sent), len(self.plays) - 1)]
+        self.sent.append(request)
         if isinstance(play, Exception):
             raise play
         status, body, headers = (*play, {})[:3]
@@ -51,7 +51,7 @@ class Script(requests.adapters.BaseAdapter):
         pass
 
     def bodies(self) -> list[Any]:
-        return [json.loads(request.body or b"null") for request in self.requests]
+        return [json.loads(request.body or b"null") for request in self.sent]
 
 
 @dataclass
@@ -80,7 +80,8 @@ def scripted() -> Callable[..., SimpleNamespace]:
 
     def make(side: Any, *plays: Any, **options: Any) -> SimpleNamespace:
         script, naps = Script(list(plays)), Naps()
-        options = {"secrets": [], "sleep": naps, "clock": lambda: naps.now, "rng": random.Random(7)} | options
+        common = {"secrets": [], "sleep": naps, "clock": lambda: naps.now, "rng": random.Random(7)}
+        options = {**common, **options}
         session = Session(side, opener=mount(script), **options)
         return SimpleNamespace(session=session, script=script, naps=naps)
 

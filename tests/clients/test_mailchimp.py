@@ -73,7 +73,7 @@ def test_s15_anything_else_is_refused_and_nothing_leaves(text: str, scripted: Sc
 def test_root_address(scripted: Scripted, url: str | None, root: str) -> None:
     made = scripted("mailchimp", (200, {"account_id": "x"}))
     Mailchimp(made.session, f"{HEX}-us6", url).account()
-    assert made.script.requests[0].url == f"{root}/"
+    assert made.script.sent[0].url == f"{root}/"
 
 
 PROBLEMS = [
@@ -185,7 +185,7 @@ def test_e1_an_update_holds_no_status(mailchimp_script: Scripted) -> None:
 def test_ids_stay_inside_their_path_segment(mailchimp_script: Scripted, who: str) -> None:
     made = mailchimp_script((200, MEMBER))
     made.client.member("ab12", who)
-    path = made.script.requests[0].path_url.partition("?")[0]
+    path = made.script.sent[0].path_url.partition("?")[0]
     assert path.startswith("/3.0/lists/ab12/members/")
     assert path.count("/") == 5
 
@@ -292,7 +292,7 @@ def test_collections_are_read_to_their_end(mailchimp_script: Scripted) -> None:
     pages = [(200, {"lists": [{"id": str(n)} for n in range(k, k + 2)], "total_items": 4}) for k in (0, 2)]
     made = mailchimp_script(*pages)
     assert [row["id"] for row in made.client.lists()] == ["0", "1", "2", "3"]
-    assert "offset=2" in str(made.script.requests[1].url)
+    assert "offset=2" in str(made.script.sent[1].url)
 
 
 def test_a_collection_that_repeats_itself_is_broken(mailchimp_script: Scripted) -> None:

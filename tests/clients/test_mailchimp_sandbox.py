@@ -179,7 +179,7 @@ def test_d6_one_fault_once(
         before = mailchimp.session.sends
         faults.next("mailchimp", fault)
         call()  # type: ignore[operator]
-        return mailchimp.session.sends - before
+        return int(mailchimp.session.sends - before)
 
     assert sends(lambda: client.member(mailchimp.list, who)) == reads
     assert sends(lambda: client.update_member(mailchimp.list, who, {"merge_fields": {"FNAME": fault}})) == updates

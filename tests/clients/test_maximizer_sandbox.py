@@ -204,7 +204,7 @@ def test_d6_one_fault_once(
         before = maximizer.session.sends
         faults.next("maximizer", fault)
         call()
-        return maximizer.session.sends - before
+        return int(maximizer.session.sends - before)
 
     assert sends(lambda: client.find(SCOPE, by_key(key))) == reads
     assert sends(lambda: client.update_entry(key, {"LastName": fault})) == updates
@@ -348,7 +348,7 @@ def test_servers_that_cannot_be_used_say_so(
     with pytest.raises(error) as caught:
         call(world.client)
     if quirk == "no-udf-setup":
-        assert caught.value.code == "rights"
+        assert getattr(caught.value, "code", "") == "rights"
 
 
 def test_a_rate_limit_slows_down_and_loses_nothing(maximizer: SimpleNamespace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import logging
+import re
 import socket
 import ssl
 import threading
@@ -39,7 +40,7 @@ def server(
             with connection:
                 try:
                     secure = context.wrap_socket(connection, server_side=True) if context else connection
-                    secure.recv(65536)
+                    take_request(secure)
                     hits[0] += 1
                     answer(secure)
                     secure.close()
@@ -54,6 +55,20 @@ def server(
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(timeout=5)
+
+
+def take_request(connection: socket.socket) -> None:
+    """Read all of a request: closing with unread bytes would reset the connection before the answer is read."""
+    taken = b""
+    while True:
+        more = connection.recv(65536)
+        if not more:
+            raise OSError("the client left")
+        taken += more
+        head, end, body = taken.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        if end and len(body) >= (int(length[1]) if length else 0):
+            return
 
 
 def session(**options: Any) -> Session:
@@ -98,9 +113,10 @@ def test_cut_answers_leave_a_create_ambiguous_and_are_sent_once(answer: bytes) -
         with pytest.raises(Ambiguous):
             go(url, "never")
         assert hits == [1]
+        made = session()
         with pytest.raises((NotApplied, BrokenAnswer)):
-            go(url)
-        assert hits == [5]
+            go(url, made=made)
+        assert made.sends == 4
 
 
 def test_s17_redirects_are_not_followed() -> None:
@@ -134,9 +150,8 @@ def test_d15_a_dripping_body_meets_the_deadline() -> None:
     ticks = itertools.count(0, 100)
 
     def drip(s: socket.socket) -> None:
-        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for _ in range(1000):
+        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n")
+        for _ in range(999_999):  # until the client leaves
             s.sendall(b" " * 100)
 
     with server(drip) as (url, hits), pytest.raises(BrokenAnswer, match="slow"):

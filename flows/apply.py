@@ -1,0 +1,108 @@
+"""What a ChangeSet means for our own store, before the first write leaves: links, remembered values, what waits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection as Database
+
+from domain.changeset import ChangeSet
+from storage import changes, links, parking
+
+
+def store_plan(db: Database, run_id: int, connection_id: int, decided: ChangeSet) -> None:
+    """The changes alone, state planned: what ``plan`` shows."""
+    known = links.hashes(db, connection_id) if len(decided.changes) else pd.DataFrame()
+    changes.store(db, run_id, connection_id, _with_links(decided.changes, known))
+
+
+def apply(db: Database, run_id: int, connection_id: int, decided: ChangeSet, now: float) -> None:
+    """Accept what was decided: end, update and make links, remember agreed values, park, store the changes."""
+    updates = decided.link_updates
+    ended = updates[updates["state"] == "ended"] if len(updates) else updates
+    for reason, rows in ended.groupby("reason") if len(ended) else ():
+        links.end(db, [int(i) for i in rows["id"]], str(reason))
+    kept = updates[updates["state"] != "ended"] if len(updates) else updates
+    if len(kept):
+        links.update(db, kept)
+    new = decided.new_links
+    ids = []
+    if len(new):
+        ids = links.insert(db, new.assign(connection_id=connection_id, created_run=run_id, created_at=now))
+    made = new.assign(id=pd.Series(ids, index=new.index, dtype="int64"))[["id", "contact_id", "entry_id"]]
+    pairs = pd.concat([kept[["id", "contact_id", "entry_id"]], made], ignore_index=True) if len(kept) else made
+    _remember(db, decided.adopted, pairs)
+    _park(db, run_id, connection_id, decided, now)
+    changes.store(db, run_id, connection_id, _with_links(decided.changes, pairs))
+
+
+def _with_links(planned: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Changes with ``link_id`` where both records are linked (NA: the change makes the link, or completes it)."""
+    if not len(planned) or not len(pairs):
+        return planned.assign(link_id=pd.Series(pd.NA, index=planned.index, dtype="Int64"))
+    named = pairs.rename(columns={"id": "link_id"})[["contact_id", "entry_id", "link_id"]]
+    merged = planned.merge(named, on=["contact_id", "entry_id"], how="left")
+    return merged.assign(link_id=merged["link_id"].astype("Int64"))
+
+
+def _remember(db: Database, adopted: pd.DataFrame, pairs: pd.DataFrame) -> None:
+    """Last-seen values that move without a write. NA leaves what is remembered."""
+    if not len(adopted) or not len(pairs):
+        return
+    cells = adopted.merge(pairs, on=["contact_id", "entry_id"])
+    before = {
+        int(row["link_id"]): {name: json.loads(row[name]) for name in ("mailchimp", "maximizer", "notes")}
+        for row in links.baselines(db, cells["id"].unique().tolist()).to_dict("records")
+    }
+    columns = (
+        cells[name].astype(object).where(cells[name].notna(), None)
+        for name in ("tag", "mailchimp", "maximizer", "note")
+    )
+    for link, tag, mailchimp, maximizer, note in zip(cells["id"].tolist(), *columns, strict=True):
+        base = before.setdefault(link, {"mailchimp": {}, "maximizer": {}, "notes": {}})
+        if mailchimp is not None:
+            base["mailchimp"][tag] = mailchimp
+        if maximizer is not None:
+            base["maximizer"][tag] = maximizer
+        if note is not None:
+            base["notes"].pop(tag, None)
+            if note:
+                base["notes"][tag] = note
+    touched = set(cells["id"].tolist())
+    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    rows = [
+        {"link_id": link, **{name: encode(base[name]) for name in base}}
+        for link, base in before.items()
+        if link in touched
+    ]
+    links.put_baselines(db, pd.DataFrame(rows))
+
+
+def _park(db: Database, run_id: int, connection_id: int, decided: ChangeSet, now: float) -> None:
+    rows = [_parking_row(row, run_id, now) for row in decided.parked.to_dict("records")]
+    waiting = parking.open_rows(db, connection_id)
+    refused = set(waiting.loc[waiting["rule"] == "R51", "key"])
+    still = {str(row["key"]) for row in rows} | refused
+    for side, prefix in (("mailchimp", "member:"), ("maximizer", "entry:")):
+        seen = {key.removeprefix(prefix) for key in decided.evaluated if key.startswith(prefix)}
+        parking.resolve(db, connection_id, side, _among(waiting, side, seen - still))
+    if rows:
+        parking.park(db, connection_id, rows)
+    parking.put_findings(db, connection_id, run_id, decided.findings, decided.evaluated)
+
+
+def _among(waiting: pd.DataFrame, side: str, keys: set[str]) -> Iterable[str]:
+    return [key for key in waiting.loc[waiting["side"] == side, "key"] if key in keys]
+
+
+def _parking_row(row: dict[Any, Any], run_id: int, now: float) -> dict[str, Any]:
+    key = "contact_id" if row["side"] == "mailchimp" else "entry_id"
+    return {
+        **{str(name): None if pd.isna(value) else value for name, value in row.items()},
+        "evidence": {key: row["key"], "with": row["evidence"] if isinstance(row["evidence"], str) else ""},
+        "since_run": run_id,
+        "since_at": now,
+    }

@@ -1,0 +1,463 @@
+"""One cycle: plain stage functions over one run, the same with and without Prefect.
+
+A stage hands over through the store (snapshots, changes), never through results; what lives in memory between two
+stages stays inside this object and this process.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+import pandas as pd
+from sqlalchemy import Engine
+
+from domain import records
+from domain.changeset import PARKED, ChangeSet, Inputs, Policy, empty
+from domain.errors import Blocked, Incomplete, MaxchimpError, Misconfigured, Side
+from extract import counterparts
+from extract.entries import read_entries
+from extract.members import read_members
+from extract.reading import Read, Reading
+from flows.apply import apply, store_plan
+from flows.gather import gather
+from flows.prepare import Prepared, check_address_book, check_identity, prepare
+from flows.services import Services
+from load.context import Loading
+from load.load import Loaded, load
+from load.recover import recover
+from storage import changes, connections, leases, links, parking, runs, snapshots
+from storage.connections import Connection
+from storage.engine import begin, reading
+from transform.decide import decide
+from transform.guard import Trip, absent, emptied, guard
+
+log = logging.getLogger("maxchimp.cycle")
+Kind = Literal["sync", "backfill", "plan"]
+_FRAMES: tuple[tuple[Side, str], ...] = (("mailchimp", "members"), ("maximizer", "entries"))
+Stage = Callable[[str, Callable[[], None]], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person or a schedule asks for. ``yes``: let a held first sync or a tripped guard pass.
+
+    ``plan``: id of a stored plan; exactly its changes are applied.
+    """
+
+    kind: Kind = "sync"
+    full: bool = False
+    yes: bool = False
+    plan: int | None = None
+
+
+@dataclass
+class Cycle:
+    """One run of one connection. ``now`` is our own clock (UTC epoch seconds), never compared with the services'."""
+
+    engine: Engine
+    connection: Connection
+    services: Services
+    asked: Asked = field(default_factory=Asked)
+    now: Callable[[], float] = time.time
+    parallel: int = 4
+    judge: bool = True
+    progress: Callable[[str], None] = lambda text: None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    run_id: int = 0
+    full: bool = True
+    counts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=lambda: {"stages": {}})
+    reason: str | None = None
+
+    # ---------------------------------------------------------------- the story
+
+    def tell(self, stage: Stage | None = None) -> None:
+        """The whole cycle, stage by stage; ends the run in the store whatever happens. Raises MaxchimpError."""
+        stage = stage or self.timed
+        with self.leased():
+            try:
+                stage("prepare", self.prepare)
+                stage("recover", self.recover)
+                stage("extract", self.extract)
+                stage("check-snapshots", self.check_snapshots)
+                stage("decide", self.decide)
+                stage("check-changes", self.check_changes)
+                if self.asked.kind == "plan":
+                    return self.finish("planned")
+                stage("load", self.load)
+                self.finish("partial" if self.loaded.broken else "done", *self.loaded.broken[:1])
+            except Blocked as refusal:
+                self.finish("blocked", refusal.message)
+                raise
+            except MaxchimpError as error:
+                self.finish("partial" if self.wrote else "failed", error.message)
+                raise
+            except BaseException as error:
+                self.finish("partial" if self.wrote else "failed", f"interrupted ({type(error).__name__})")
+                raise
+        if self.loaded.broken:
+            raise Incomplete(self.loaded.broken[0], remedy="the next cycle goes on")
+
+    def timed(self, name: str, function: Callable[[], None]) -> None:
+        """Run one stage and note how long it took."""
+        begun = time.monotonic()
+        self.progress(name)
+        try:
+            function()
+        finally:
+            self.facts["stages"][name] = round(time.monotonic() - begun, 3)
+
+    @contextmanager
+    def leased(self) -> Iterator[None]:
+        """Hold the connection (R36) and open the run; a second start raises LeaseHeld naming the holder."""
+        self.lease = leases.acquire(self.engine, self.connection.id, leases.holder_name(), now=self.now)
+        try:
+            with leases.heartbeat(self.lease):
+                runs.abandoned(self.engine, self.connection.id, self.now())
+                found = connections.find(self.engine, self.connection.name)
+                assert found is not None
+                self.connection = found
+                self.full = self._wants_full()
+                self.run_id = runs.start(self.engine, self.connection.id, self.asked.kind, self.full, self.now())
+                yield
+        finally:
+            self.lease.release()
+
+    def _wants_full(self) -> bool:
+        return self.asked.full or self.asked.kind == "backfill" or bool(self.connection.full_reason)
+
+    # ---------------------------------------------------------------- the stages
+
+    def prepare(self) -> None:
+        """Both schemas, the identity of both sides, and the mappings as they can work now."""
+        self.today: date = datetime.fromtimestamp(self.now(), UTC).astimezone().date()
+        check_identity(self.connection, self.services)
+        self.prepared: Prepared = prepare(self.engine, self.connection, self.services)
+        for sentence in self.prepared.broken:
+            log.error("%s Nothing is written for this field until it is mapped anew.", sentence)
+        self.facts["broken_mappings"] = list(self.prepared.broken)
+        self.full = self.full or self.prepared.changed
+
+    def recover(self) -> None:
+        """Settle what an earlier run left uncertain."""
+        settings = self.connection.settings
+        self.loading = Loading(
+            engine=self.engine,
+            lease=self.lease,
+            connection_id=self.connection.id,
+            run_id=self.run_id,
+            list_id=self.connection.list_id,
+            layout=self.prepared.layout,
+            required=self.prepared.required,
+            mailchimp=self.services.mailchimp,
+            maximizer=self.services.maximizer,
+            new_member_status=settings.new_member_status,
+            today=self.today,
+            now=self.now,
+            parallel=self.parallel,
+            stop=self.stop,
+        )
+        self.resting = recover(self.loading, settings.ambiguous_wait)
+        self.loading.hashes.clear()
+        self.loading.tally.clear()
+        refreshed = connections.find(self.engine, self.connection.name)
+        self.full = self.full or bool(refreshed and refreshed.full_reason)
+
+    def extract(self) -> None:
+        """Both sides into the snapshot tables at the same time, then the point reads that the decision needs."""
+        self.reading = Reading(
+            engine=self.engine,
+            run_id=self.run_id,
+            connection_id=self.connection.id,
+            list_id=self.connection.list_id,
+            layout=self.prepared.layout,
+            mailchimp=self.services.mailchimp,
+            maximizer=self.services.maximizer,
+            buffer_ms=self.connection.settings.buffer_ms,
+            progress=self._read_so_far(),
+        )
+        jobs: list[Callable[[], Any]] = [self._members, self._entries]
+        if self.judge:
+            jobs.append(_warm_up)
+        if self.parallel < 2:
+            answers = [job() for job in jobs]
+        else:
+            with ThreadPoolExecutor(len(jobs), thread_name_prefix="extract") as pool:
+                answers = [future.result() for future in [pool.submit(job) for job in jobs]]
+        self.members, self.entries = answers[0], answers[1]
+        self.facts["read"] = {"mailchimp": self.members.rows, "maximizer": self.entries.rows}
+        if self.full:
+            self._check_absence()
+            if self.members.complete and self.entries.complete:
+                counterparts.confirm_missing(self.reading, counterparts.unread(self.reading, full=True))
+        else:
+            counterparts.read_counterparts(self.reading)
+
+    def _members(self) -> Read:
+        return read_members(self.reading, "" if self.full else self.connection.mailchimp_cursor)
+
+    def _entries(self) -> Read:
+        traits = self.connection.traits
+        searchable = bool(traits.get("dates_searchable")) and bool(traits.get("udf_moves_date"))
+        return read_entries(self.reading, self.connection.maximizer_cursor if searchable and not self.full else "")
+
+    def _read_so_far(self) -> Callable[[str, int], None]:
+        seen = {"mailchimp": 0, "maximizer": 0}
+
+        def tell(side: str, rows: int) -> None:
+            seen[side] += rows
+            self.progress(f"read {seen['mailchimp']} members and {seen['maximizer']} entries")
+
+        return tell
+
+    def _check_absence(self) -> None:
+        """Refuse before thousands of point reads when a side is empty or has shrunk (hazards A1, A5, A12)."""
+        with reading(self.engine) as db:
+            found = {side: snapshots.count(db, self.run_id, side) for side in records.KEY}
+            active = links.count(db, self.connection.id)
+        missing = {side: len(keys) for side, keys in counterparts.unread(self.reading, full=True).items()}
+        self._refuse([*emptied(found, active), *absent(missing, active, self.connection.settings)])
+
+    def check_snapshots(self) -> None:
+        """Great Expectations over what was read and matters; rows that fail are set aside with the reason."""
+        settings = self.connection.settings
+        with reading(self.engine) as db:
+            gathered = gather(
+                db,
+                self.connection.id,
+                self.run_id,
+                self.prepared.layout,
+                self.resting,
+                full=self.full,
+                every=self.prepared.changed,
+            )
+        self.inputs: Inputs = gathered.inputs
+        self.untouched, self.active = gathered.untouched, gathered.active
+        self.policy = Policy(
+            layout=self.prepared.layout,
+            settings=settings,
+            today=self.today,
+            full=self.full,
+            members_complete=self.members.complete,
+            entries_complete=self.entries.complete,
+            unmapped_required=self.prepared.unmapped_required,
+        )
+        if self.judge:
+            self.inputs, self.set_aside = _judge_snapshots(self.inputs, self.prepared.layout, self.facts)
+        else:
+            self.set_aside = empty(PARKED)
+
+    def decide(self) -> None:
+        """Match, compare, rules, defaults: the ChangeSet."""
+        self.decided: ChangeSet = decide(self.inputs, self.policy)
+        if len(self.set_aside):
+            self.decided.parked = pd.concat([self.decided.parked, self.set_aside], ignore_index=True)
+        self.decided.tallies["unchanged"] += self.untouched
+        self.counts = self.decided.counted()
+
+    def check_changes(self) -> None:
+        """The ChangeSet is judged and guarded, then stored: from here on it is the plan."""
+        if self.judge:
+            _judge_changes(self.decided, self.policy, self.facts)
+        with begin(self.engine) as db:
+            if self.asked.kind == "plan":
+                store_plan(db, self.run_id, self.connection.id, self.decided)
+        trips = guard(self.decided.changes, self.active, self.connection.settings, initial=not self.connection.synced)
+        self._refuse(trips)
+        if self.asked.kind == "plan":
+            return
+        if self.asked.plan is not None:
+            self._keep_planned(self.asked.plan)
+        elif not self.connection.synced and len(self.decided.changes) and not self.asked.yes:
+            raise Blocked(
+                "first-sync",
+                "this is the first sync of the connection, and it would write: " + summary(self.counts),
+                remedy="look at it with: maxchimp plan; then let it pass with: maxchimp sync --yes",
+            )
+
+    def _refuse(self, trips: list[Trip]) -> None:
+        """Blocked when a guard tripped, unless this run was let through by name."""
+        if not trips or self.asked.yes:
+            self.facts.setdefault("let_through", []).extend(trip.guard for trip in trips)
+            return
+        raise Blocked(
+            trips[0].guard,
+            "; ".join(trip.message for trip in trips),
+            remedy="find out why; if it is right, let this run pass with --yes (limits: maxchimp settings show)",
+        )
+
+    def _keep_planned(self, plan_id: int) -> None:
+        """Only the changes of a stored plan that are still the same; what has moved since is refused (hazard D18)."""
+        planned = runs.get(self.engine, plan_id)
+        if planned is None or planned.kind != "plan" or planned.connection_id != self.connection.id:
+            raise Misconfigured(f"there is no plan {plan_id} of this connection", remedy="maxchimp runs lists them")
+        if planned.state != "planned":
+            raise Blocked(
+                "plan", f"run {plan_id} is {planned.state}, not a plan that can be applied", remedy="make a new plan"
+            )
+        if planned.facts.get("fingerprint") != self.prepared.fingerprint:
+            raise Blocked("plan-moved", f"mappings changed since plan {plan_id}", remedy="make a new plan")
+        with reading(self.engine) as db:
+            wanted = changes.of_run(db, plan_id, "planned")
+        same = ["side", "op", "target", "fields"]
+        now = self.decided.changes
+        kept = now.merge(wanted[same].drop_duplicates(), on=same, how="inner")[list(now.columns)]
+        moved = len(wanted) - len(kept)
+        if moved:
+            raise Blocked(
+                "plan-moved",
+                f"{moved} of the {len(wanted)} changes of plan {plan_id} are not what would be done now",
+                remedy="make a new plan and look at it again",
+            )
+        later = now[~(now["side"] + now["target"]).isin(kept["side"] + kept["target"])]
+        self.decided.changes = kept
+        self.decided = _without(self.decided, later)
+        self.counts = self.decided.counted()
+
+    def load(self) -> None:
+        """Accept the decision in our store, then write to each side."""
+        check_address_book(self.connection, self.services)
+        with begin(self.engine) as db:
+            self.lease.check(db)
+            apply(db, self.run_id, self.connection.id, self.decided, self.now())
+        total, done = len(self.decided.changes), 0
+
+        def tell(number: int) -> None:
+            nonlocal done
+            done += number
+            self.progress(f"wrote {done} of {total} changes")
+
+        self.loading.progress = tell
+        self.loaded = load(self.loading)
+        for side, confirmed in self.loaded.counts.items():
+            self.counts[side] = confirmed
+        with reading(self.engine) as db:
+            self.counts["quarantined"] = len(parking.open_rows(db, self.connection.id))
+        if self.stop.is_set():
+            raise Incomplete("stopped on request; what was in flight is finished", remedy="the next cycle goes on")
+        if not self.loaded.broken:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Move the cursors on: everything up to them is done, or remembered as unfinished (R34)."""
+        with reading(self.engine) as db:
+            uncertain = len(changes.open_changes(db, self.connection.id))
+        whole = self.full and self.members.complete and self.entries.complete
+        columns: dict[str, Any] = {
+            "mailchimp_cursor": self.members.cursor,
+            "maximizer_cursor": self.entries.cursor,
+            "synced": True,
+            "traits": {**self.connection.traits, **self.loading.traits},
+        }
+        if whole:
+            columns |= {"full_reason": "", "fingerprint": self.prepared.fingerprint}
+        elif not (self.members.complete and self.entries.complete):
+            columns |= {"full_reason": "the last read was incomplete"}
+        if uncertain:
+            self.facts["resting"] = uncertain
+        connections.update(self.engine, self.connection.id, **columns)
+        self.facts["complete"] = whole
+
+    # ---------------------------------------------------------------- the end
+
+    @property
+    def loaded(self) -> Loaded:
+        return self._loaded
+
+    @loaded.setter
+    def loaded(self, value: Loaded) -> None:
+        self._loaded = value
+
+    _loaded: Loaded = field(default_factory=lambda: Loaded({}, ()))
+
+    @property
+    def wrote(self) -> bool:
+        return hasattr(self, "loading") and bool(self.loading.tally)
+
+    def finish(self, state: str, reason: str | None = None) -> None:
+        """Close the run: state, counts, calls; old snapshots and changes are purged after a good one."""
+        self.reason = reason
+        self.facts["calls"] = self.services.calls()
+        if hasattr(self, "prepared"):
+            self.facts["fingerprint"] = self.prepared.fingerprint
+        runs.finish(self.engine, self.run_id, state, reason, self.counts or no_counts(), self.facts, self.now())
+        self.state = state
+        if state == "done":
+            runs.purge(self.engine, self.connection.id, now=self.now())
+
+    def result(self) -> dict[str, Any]:
+        """The JSON document of the contract."""
+        return {
+            "run": self.run_id,
+            "kind": self.asked.kind,
+            "state": self.state,
+            "reason": self.reason,
+            "counts": self.counts or no_counts(),
+        }
+
+
+def no_counts() -> dict[str, Any]:
+    return ChangeSet().counted()
+
+
+def summary(counts: dict[str, Any]) -> str:
+    """Counts in one line."""
+    parts = [
+        f"{counts[side]['create']} new and {counts[side]['update']} changed in {side.capitalize()}"
+        for side in ("mailchimp", "maximizer")
+    ]
+    return ", ".join(parts)
+
+
+def _without(decided: ChangeSet, later: Any) -> ChangeSet:
+    """A decision without changes that are left to a later run: their pairs stay unfinished."""
+    busy = set(later["contact_id"]) | set(later["entry_id"])
+    busy.discard("")
+    for frame in (decided.link_updates, decided.new_links):
+        if len(frame):
+            hit = frame["contact_id"].isin(busy) | frame["entry_id"].isin(busy)
+            frame.loc[hit, ["member_hash", "entry_hash"]] = None
+    return decided
+
+
+def _warm_up() -> None:
+    from quality import warm_up
+
+    warm_up()
+
+
+def _judge_snapshots(inputs: Inputs, layout: records.Layout, facts: dict[str, Any]) -> tuple[Inputs, pd.DataFrame]:
+    """Judge both sides; rows that fail an identity check take no part and are parked (PARKED columns)."""
+    from quality import judge_snapshot
+
+    verdicts = {side: judge_snapshot(side, getattr(inputs, name), layout) for side, name in _FRAMES}
+    facts["checks"] = [result for verdict in verdicts.values() for result in verdict.results]
+    sound = {
+        name: (rows := getattr(inputs, name))[~rows[records.KEY[side]].isin(verdicts[side].failed_rows["key"])]
+        for side, name in _FRAMES
+    }
+    failed = pd.concat([verdict.failed_rows for verdict in verdicts.values()], ignore_index=True)
+    parked = failed.rename(columns={"expectation": "evidence"}).assign(
+        rule="checks",
+        remedy="correct the record; it is looked at again in every run",
+        member_hash=None,
+        entry_hash=None,
+    )
+    return replace(inputs, **{name: frame.reset_index(drop=True) for name, frame in sound.items()}), parked[
+        list(PARKED)
+    ]
+
+
+def _judge_changes(decided: ChangeSet, policy: Policy, facts: dict[str, Any]) -> None:
+    from quality import judge_changes
+
+    facts.setdefault("checks", []).extend(judge_changes(decided, policy).results)

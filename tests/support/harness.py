@@ -1,0 +1,202 @@
+"""A small office to synchronise: both sandbox services in this process, a real store, virtual time.
+
+People act through ``mailchimp`` and ``maximizer`` (the sandbox's person-level API); ``sync()`` runs whole cycles of
+the real engine over HTTP semantics without sockets. Nothing sleeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from clients.session import Session
+from flows.cycle import Asked, Cycle
+from flows.describe import address_book, audience
+from flows.services import Services, connect
+from flows.settings import Settings
+from flows.setup import Wish, put_mapping, set_up
+from sandbox.web import Door, InProcess
+from sandbox.world import World, build_world
+from storage import changes, connections, links, parking
+from storage.connections import Connection
+from storage.engine import open_store, reading
+
+FLAG = r"MailChimp\Sync with MailChimp"
+MARKER = r"MailChimp\MailChimp ID"
+
+
+class Office:
+    """One connection, set up and ready. ``world.people=0`` unless asked for; ``map`` adds mappings."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        people: int = 0,
+        seed: int = 0,
+        profile: str = "on-premise",
+        quirks: Iterable[str] = (),
+        mappings: Iterable[tuple[str, str]] = (),
+        judge: bool = False,
+        ready: bool = True,
+    ) -> None:
+        self.world: World = build_world(seed=seed, people=people, profile=profile, quirks=frozenset(quirks))
+        self.mailchimp, self.maximizer, self.clock = self.world.mailchimp, self.world.maximizer, self.world.clock
+        self.list_id = self.world.list_id
+        self.doors = {"mailchimp": Door(self.mailchimp, self.clock), "maximizer": Door(self.maximizer, self.clock)}
+        self.engine = open_store(url)
+        self.judge = judge
+        self.settings = Settings(
+            _env_file=None,
+            mailchimp_api_key=self.mailchimp.api_key,
+            mailchimp_url="http://127.0.0.1:1/3.0",
+            maximizer_url="http://127.0.0.1:2" + self.maximizer.base_path,
+            maximizer_database=self.maximizer.database.name,
+            maximizer_user=self.maximizer.user,
+            maximizer_password=self.maximizer.password,
+        )
+        if ready:
+            self.setup()
+            for tag, field in mappings:
+                self.map(tag, field)
+
+    # ------------------------------------------------------------- the administrator
+
+    def services(self) -> Services:
+        found = connections.find(self.engine, "default") if self._migrated() else None
+        made = connect(self.settings, found.dialect if found else "", opener=self._open, parallel=1)
+        for client in (made.mailchimp, made.maximizer):
+            _without_waiting(client.session, self.clock.advance)
+        return made
+
+    def _open(self, side: str, http: requests.Session) -> None:
+        http.mount("http://", InProcess(self.doors[side]))
+
+    def _migrated(self) -> bool:
+        from storage import schema
+
+        return schema.current(self.engine) is not None
+
+    def setup(self, **wish: Any) -> Any:
+        wish.setdefault("confirm", lambda question: True)
+        return set_up(self.engine, self.services(), Wish(**wish), now=self.clock.now)
+
+    def map(self, tag: str, field: str, *, basic_update: bool = False) -> None:
+        services = self.services()
+        known, fields = audience(services.mailchimp, self.list_id), address_book(services.maximizer)
+        put_mapping(self.engine, self.connection, known, field, tag, fields=fields, basic_update=basic_update)
+
+    def unmap(self, tag: str) -> None:
+        connections.remove_mapping(self.engine, self.connection.id, tag)
+
+    def set(self, **assignments: str) -> None:
+        settings = self.connection.settings.with_text(assignments)
+        connections.update(self.engine, self.connection.id, settings=settings)
+
+    @property
+    def connection(self) -> Connection:
+        found = connections.find(self.engine, "default")
+        assert found is not None
+        return found
+
+    # ------------------------------------------------------------- the cycle
+
+    def cycle(self, **asked: Any) -> Cycle:
+        """A cycle that has not run yet. Time moves on so that edits and reads fall into different seconds."""
+        self.clock.advance(10)
+        asked.setdefault("yes", True)
+        return Cycle(
+            self.engine,
+            self.connection,
+            self.services(),
+            Asked(**asked),
+            now=self.clock.now,
+            parallel=1,
+            judge=self.judge,
+        )
+
+    def sync(self, **asked: Any) -> dict[str, Any]:
+        """Run one cycle to its end (errors are raised) and return the contract's JSON document."""
+        cycle = self.cycle(**asked)
+        cycle.tell()
+        self.last = cycle
+        return cycle.result()
+
+    def backfill(self, **asked: Any) -> dict[str, Any]:
+        return self.sync(kind="backfill", **asked)
+
+    def plan(self, **asked: Any) -> dict[str, Any]:
+        return self.sync(kind="plan", yes=False, **asked)
+
+    def writes(self, action: Callable[[], Any] | None = None) -> list[Any]:
+        """Calls that write, made by the action (default: one sync)."""
+        before = {side: len(door.mutations()) for side, door in self.doors.items()}
+        (action or self.sync)()
+        return [call for side, door in self.doors.items() for call in door.mutations()[before[side] :]]
+
+    def quiet(self) -> None:
+        """Two cycles without edits: whatever was left is done; a third one and a backfill must write nothing (R32)."""
+        self.sync()
+        self.sync()
+        assert self.writes() == []
+        assert self.writes(self.backfill) == []
+
+    # ------------------------------------------------------------- people
+
+    def subscribe(self, email: str, first: str = "", last: str = "", status: str = "subscribed", **more: Any) -> str:
+        fields = {"FNAME": first, "LNAME": last, **more.pop("merge_fields", {})}
+        return str(self.mailchimp.subscribe(self.list_id, email, merge_fields=fields, status=status, **more))
+
+    def add(self, first: str, last: str, email1: str = "", flag: str | None = None, **more: Any) -> tuple[str, int]:
+        udfs = {**more.pop("udfs", {}), **({FLAG: flag} if flag else {})}
+        return tuple(self.maximizer.add_person(first, last, email1, udfs=udfs, **more))
+
+    def member(self, contact_id: str) -> dict[str, Any]:
+        return dict(self.mailchimp.member(contact_id))
+
+    def by_email(self, email: str) -> dict[str, Any] | None:
+        rows = [m for m in self.mailchimp.members(self.list_id) if m["email_address"].lower() == email.lower()]
+        assert len(rows) < 2
+        return dict(rows[0]) if rows else None
+
+    def entries(self, email1: str | None = None) -> list[tuple[str, int]]:
+        """Keys of people's entries, all or those with this Email 1."""
+        return [
+            key
+            for key, row in self.maximizer.entries().items()
+            if row["Type"] in ("Individual", "Contact") and email1 in (None, row["Email1"])
+        ]
+
+    def entry(self, key: tuple[str, int]) -> dict[str, Any]:
+        return dict(self.maximizer.entry(key))
+
+    # ------------------------------------------------------------- what is remembered
+
+    def links(self) -> list[dict[str, Any]]:
+        with reading(self.engine) as db:
+            return links.links(db, self.connection.id).to_dict("records")
+
+    def quarantined(self) -> list[dict[str, Any]]:
+        with reading(self.engine) as db:
+            return parking.open_rows(db, self.connection.id).to_dict("records")
+
+    def findings(self, kind: str | None = None) -> list[dict[str, Any]]:
+        with reading(self.engine) as db:
+            return parking.findings(db, self.connection.id, kind).to_dict("records")
+
+    def changes(self, run: int) -> list[dict[str, Any]]:
+        with reading(self.engine) as db:
+            return changes.of_run(db, run).to_dict("records")
+
+
+def _without_waiting(session: Session, advance: Callable[[float], object]) -> None:
+    """Back-off passes in virtual time, and nothing is paced."""
+    session.pacing = (1_000_000, 1.0)
+    session._sleep = advance
+
+
+def office(folder: Path, **more: Any) -> Office:
+    return Office(f"sqlite:///{folder / 'maxchimp.db'}", **more)
