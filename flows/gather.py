@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Connection as Database
 
 from domain import records
 from domain.changeset import Inputs
+from domain.frames import among, positions
 from domain.records import KEY, Layout
 from domain.values import address_key
 from storage import links, parking, snapshots
@@ -32,7 +34,7 @@ def gather(
     staged = {side: snapshots.hashes(db, run_id, side) for side in KEY}
     touched = known if every else known[moved(known, staged)]
     ours = links.by_ids(db, touched["id"].tolist()) if full else known[known["id"].isin(touched["id"])]
-    fresh = {side: staged[side].loc[~staged[side][KEY[side]].isin(known[KEY[side]]), KEY[side]] for side in KEY}
+    fresh = {side: staged[side].loc[~among(staged[side][KEY[side]], known[KEY[side]]), KEY[side]] for side in KEY}
     members = snapshots.members(db, run_id, [*ours["contact_id"], *fresh["mailchimp"]])
     entries = snapshots.entries(db, run_id, [*ours["entry_id"], *fresh["maximizer"]])
     entries = _that_matter(entries, members, set(ours["entry_id"]))
@@ -55,8 +57,12 @@ def moved(known: pd.DataFrame, staged: dict[str, pd.DataFrame]) -> pd.Series:
     """Whether a link has something to look at: a row that is not the one last settled, or one that is missing."""
     result = pd.Series(False, index=known.index)
     for side, column in (("mailchimp", "member_hash"), ("maximizer", "entry_hash")):
-        now = known[KEY[side]].map(staged[side].set_index(KEY[side])["row_hash"].astype("Int64"))
-        result |= (now != known[column].astype("Int64")).fillna(True).astype(bool)
+        place = positions(known[KEY[side]], staged[side][KEY[side]])
+        hashes = staged[side]["row_hash"].to_numpy()
+        now = hashes[place] if len(hashes) else np.zeros(len(known), "int64")
+        then = known[column].astype("Int64")
+        same = (then == now).fillna(False).to_numpy(bool) & (place >= 0)
+        result |= ~same
     return result
 
 

@@ -78,7 +78,7 @@ def settle(loading: Loading) -> None:
                 .set_index(KEY[side])["row_hash"]
                 .astype("Int64")
             )
-            as_read = frame[KEY[side]].map(staged)
+            as_read = staged.reindex(frame[KEY[side]]).set_axis(frame.index)
             # Of our own write where there was one, else as it was read.
             ours = {link: digest for (link, where), digest in loading.hashes.items() if where == side}
             written = frame["id"].map(pd.Series(ours, dtype="Int64"))

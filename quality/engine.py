@@ -27,7 +27,8 @@ _LEAN = {
     "exclude_unexpected_values": True,
     "return_unexpected_index_query": False,
 }
-# One data source serves the whole process, and the library keeps one frame in it at a time.
+_SOURCE = "memory"
+# The context serves the whole process and holds one source by that name.
 _one_at_a_time = Lock()
 
 
@@ -67,33 +68,32 @@ def _not_carried_out(suite: str, problem: str) -> Blocked:
 
 @cache
 def _library() -> tuple[Any, Any]:
-    """The library and its in-memory data source. An ephemeral context keeps nothing on disk."""
+    """The library and the one context of this process. An ephemeral context keeps nothing on disk."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = great_expectations.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-    source = context.data_sources.add_pandas("memory")
-    return great_expectations, source.add_dataframe_asset("frame").add_batch_definition_whole_dataframe("whole")
+    return great_expectations, context
 
 
 def _validate(suite: str, checks: Sequence[Check], frame: pd.DataFrame) -> Sequence[Any]:
     """The library's results, in its own order; ``meta`` tells which check each belongs to."""
-    library, batches = _library()
+    library, context = _library()
     expectations = [
         getattr(library.expectations, _class_name(check.expectation))(meta={"check": number}, **check.arguments)
         for number, check in enumerate(checks)
     ]
-    batch = batches.get_batch(batch_parameters={"dataframe": frame})
+    declared = library.ExpectationSuite(name=suite, expectations=expectations)
+    source = context.data_sources.add_pandas(_SOURCE)
     try:
-        answer = batch.validate(
-            library.ExpectationSuite(name=suite, expectations=expectations), result_format=dict(_LEAN)
-        )
+        batches = source.add_dataframe_asset("frame").add_batch_definition_whole_dataframe("whole")
+        batch = batches.get_batch(batch_parameters={"dataframe": frame})
+        results: Sequence[Any] = batch.validate(declared, result_format=dict(_LEAN)).results
     finally:
-        # The library holds on to the last frame it saw: an empty one, instead of a million people.
-        batches.get_batch(batch_parameters={"dataframe": frame.iloc[:0].copy()})
-    results: Sequence[Any] = answer.results
+        # A source holds on to the last frame it saw, which may be a million people.
+        context.data_sources.delete(_SOURCE)
     return results
 
 

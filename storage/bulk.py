@@ -217,11 +217,12 @@ def read(db: Connection, statement: Select[Any]) -> pd.DataFrame:
     types = {column.name: _arrow_type(column.type) for column in statement.selected_columns}
     chunks: dict[str, list[pa.Array]] = {name: [] for name in types}
     objects: dict[str, list[Any]] = {name: [] for name, kind in types.items() if kind is None}
-    result = db.execute(statement, execution_options={"yield_per": CHUNK})
-    for part in result.partitions():
+    for part in _parts(db, statement):
         for (name, kind), values in zip(types.items(), zip(*part, strict=True), strict=True):
             if kind is None:
-                objects[name].extend(values)
+                objects[name].extend(json.loads(v) if isinstance(v, str) else v for v in values)
+            elif kind == pa.bool_():
+                chunks[name].append(pa.array([None if v is None else bool(v) for v in values], kind))
             else:
                 chunks[name].append(pa.array(values, kind))
     series = {
@@ -229,6 +230,16 @@ def read(db: Connection, statement: Select[Any]) -> pd.DataFrame:
         for name, kind in types.items()
     }
     return pd.DataFrame(series, columns=list(types))
+
+
+def _parts(db: Connection, statement: Select[Any]) -> Iterator[Sequence[Any]]:
+    """Rows by the chunk; on SQLite the driver's own tuples, without an object of SQLAlchemy's for each."""
+    if db.dialect.name == "postgresql":
+        yield from db.execute(statement, execution_options={"yield_per": CHUNK}).partitions()
+        return
+    with db.execute(statement) as result:
+        while part := result.cursor.fetchmany(CHUNK):
+            yield part
 
 
 def with_keys(db: Connection, keys: Iterable[str] | Iterable[int], kind: Any = None) -> FromClause:

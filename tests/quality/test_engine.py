@@ -50,9 +50,12 @@ def test_c14_the_library_raises(frame: pd.DataFrame, monkeypatch: pytest.MonkeyP
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("canary")
 
-    _, batches = engine._library()
-    monkeypatch.setattr(type(batches), "get_batch", fail)
+    from great_expectations.datasource.fluent.interfaces import Batch
+
+    monkeypatch.setattr(Batch, "validate", fail)
     assert "RuntimeError" in refused(CHECKS, frame)
+    monkeypatch.undo()
+    assert engine.evaluate("suite", CHECKS, frame), "the next run is not harmed"
 
 
 @pytest.mark.parametrize("broken", [matches("name", "(", "odd"), filled("absent", "no column")])
@@ -84,30 +87,42 @@ def test_c14_another_number_of_expectations_was_evaluated(
     assert "of 3 expectations were evaluated" in refused(CHECKS, frame)
 
 
+ERROR, PARTIAL, TORN = "raised an error", "was not evaluated on every row", "contradicts itself"
+
+
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "said"),
     [
-        {"exception_info": {}},
-        {"exception_info": None},
-        {"exception_info": {"raised_exception": True, "exception_message": "canary"}},
-        {"result": {}},
-        {"result": None},
-        {"result": {"element_count": 2, "unexpected_count": 0}},
-        {"result": {"element_count": 3}},
-        {"result": {"element_count": 3, "unexpected_count": 1}},
-        {"result": {"element_count": 3, "unexpected_count": 0, "unexpected_index_list": []}, "success": False},
+        ({"exception_info": {}}, ERROR),
+        ({"exception_info": None}, ERROR),
+        ({"exception_info": {"raised_exception": True, "exception_message": "canary"}}, ERROR),
+        ({"exception_info": {"some metric": {"raised_exception": True}}}, ERROR),
+        ({"result": {}}, PARTIAL),
+        ({"result": None}, PARTIAL),
+        ({"result": {"element_count": 2, "unexpected_count": 0}}, PARTIAL),
+        ({"result": {"element_count": 3}}, PARTIAL),
+        ({"result": {"element_count": 3, "unexpected_count": 0}, "success": False}, TORN),
+        ({"result": {"element_count": 3, "unexpected_count": 2}}, TORN),
+        ({"result": {"element_count": 3, "unexpected_count": 2, "unexpected_index_list": [{"row_id": [1]}]}}, TORN),
+        ({"success": True}, TORN),
     ],
 )
 def test_c14_an_inconsistent_result_proves_nothing(
-    wrong: dict[str, Any], frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+    wrong: dict[str, Any], said: str, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def change(results: list[Any]) -> list[Any]:
-        first = results[0]
+        first = next(result for result in results if not result.success)
         given = {name: getattr(first, name) for name in ("expectation_config", "exception_info", "result", "success")}
-        return [SimpleNamespace(**(given | wrong)), *results[1:]]
+        return [SimpleNamespace(**(given | wrong)), *(result for result in results if result is not first)]
 
     _answer(monkeypatch, change)
-    refused(CHECKS, frame)
+    assert said in refused(CHECKS, frame)
+
+
+def test_s28_the_results_of_the_library_hold_no_values(frame: pd.DataFrame) -> None:
+    results = engine._validate("suite", CHECKS, frame.assign(row_id=range(3)))
+    assert not all(result.success for result in results)
+    assert "canary" not in "".join(str(result.to_json_dict()) for result in results)
 
 
 def test_c14_no_plan_passes_when_the_checks_do_not_happen(
@@ -123,12 +138,11 @@ def test_c14_no_plan_passes_when_the_checks_do_not_happen(
 def test_s40_telemetry_and_progress_bars_are_off_and_nothing_is_kept_on_disk() -> None:
     quality.warm_up()
     assert os.environ["GX_ANALYTICS_ENABLED"] == "false"
-    library, _ = engine._library()
-    from great_expectations.data_context import project_manager
-
-    context = project_manager.get_project() if hasattr(project_manager, "get_project") else None
-    assert context is None or type(context).__name__ == "EphemeralDataContext"
-    assert engine._library()[0] is library
+    _, context = engine._library()
+    assert type(context).__name__ == "EphemeralDataContext"
+    assert not context.variables.progress_bars["globally"]
+    assert not context.variables.progress_bars["metric_calculations"]
+    assert engine._library()[1] is context, "one context per process"
 
 
 def test_the_library_lets_go_of_the_people_it_judged(frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:

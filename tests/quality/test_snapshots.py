@@ -203,7 +203,7 @@ def test_c14_a_missing_column_blocks_the_run(column: str, members: FramesOf, lay
 def test_s28_no_value_of_a_person_leaves_the_checks(of_side: dict[Any, FramesOf], layout: Layout) -> None:
     canary = "canary-7f3a"
     for side, make in of_side.items():
-        frame = make(**{tag: canary * 30 for tag in ("FNAME", "COUNT", "ZIP", "SITE", "COLOUR", "group:Topics")})
+        frame = make(**dict.fromkeys(("FNAME", "COUNT", "ZIP", "SITE", "COLOUR", "group:Topics"), canary * 30))
         frame.loc[0, ["email", "status"] if side == "mailchimp" else ["email1", "type", "marker"]] = canary * 4
         verdict = judge_snapshot(side, frame, layout)
         shown = json.dumps(verdict.results) + verdict.failed_rows.to_json() + verdict.findings.to_json()

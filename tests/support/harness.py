@@ -42,21 +42,26 @@ class Office:
         mappings: Iterable[tuple[str, str]] = (),
         judge: bool = False,
         ready: bool = True,
+        name: str = "default",
     ) -> None:
+        self.name = name
         self.world: World = build_world(seed=seed, people=people, profile=profile, quirks=frozenset(quirks))
         self.mailchimp, self.maximizer, self.clock = self.world.mailchimp, self.world.maximizer, self.world.clock
         self.list_id = self.world.list_id
         self.doors = {"mailchimp": Door(self.mailchimp, self.clock), "maximizer": Door(self.maximizer, self.clock)}
         self.engine = open_store(url)
         self.judge = judge
+        self.revived: set[str] = set()  # contact_ids that R18's one exception brings back
         self.settings = Settings(
             _env_file=None,
+            connection=name,
             mailchimp_api_key=self.mailchimp.api_key,
             mailchimp_url="http://127.0.0.1:1/3.0",
             maximizer_url="http://127.0.0.1:2" + self.maximizer.base_path,
             maximizer_database=self.maximizer.database.name,
             maximizer_user=self.maximizer.user,
             maximizer_password=self.maximizer.password,
+            maximizer_token=self.maximizer.token or "",
         )
         if ready:
             self.setup()
@@ -66,7 +71,7 @@ class Office:
     # ------------------------------------------------------------- the administrator
 
     def services(self) -> Services:
-        found = connections.find(self.engine, "default") if self._migrated() else None
+        found = connections.find(self.engine, self.name) if self._migrated() else None
         made = connect(self.settings, found.dialect if found else "", opener=self._open, parallel=1)
         for client in (made.mailchimp, made.maximizer):
             _without_waiting(client.session, self.clock.advance)
@@ -98,7 +103,7 @@ class Office:
 
     @property
     def connection(self) -> Connection:
-        found = connections.find(self.engine, "default")
+        found = connections.find(self.engine, self.name)
         assert found is not None
         return found
 
@@ -143,6 +148,22 @@ class Office:
         self.sync()
         assert self.writes() == []
         assert self.writes(self.backfill) == []
+        self.sound()
+
+    def sound(self) -> None:
+        """What holds after every history: nothing deleted, nobody brought back by us, nobody made twice."""
+        assert (self.mailchimp.deletes, self.maximizer.deletes) == (0, 0)
+        ours = [t for t in self.mailchimp.history if t.by == "api"]
+        assert [t for t in ours if t.before is not None and t.contact_id not in self.revived] == []
+        for new in (t for t in ours if t.before is None):
+            left = [t for t in self.mailchimp.history if t.email.lower() == new.email.lower() and t.time < new.time]
+            assert not left or left[-1].after not in ("unsubscribed", "cleaned", ""), f"{new.email} had left"
+        rows = self.maximizer.database.book.rows.values()
+        made = [str(row.values.get("Email1", "")).lower() for row in rows if row.creator == self.maximizer.user]
+        assert len(made) == len(set(made))
+        for side in ("contact_id", "entry_id"):
+            linked = [row[side] for row in self.links()]
+            assert len(linked) == len(set(linked))
 
     # ------------------------------------------------------------- people
 

@@ -1,0 +1,143 @@
+"""What every command is given, and how a function becomes a command with the options that all of them share."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app import logs, show
+from app.doors import guarded
+from app.progress import Progress
+from domain.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from flows.services import Services
+    from flows.settings import Settings
+    from storage.connections import Connection
+
+Body = Callable[..., int | None]
+
+
+class Call:
+    """One call of a command. What it needs is opened at the first use and closed at the end."""
+
+    def __init__(self, name: str | None, as_json: bool, verbose: bool) -> None:
+        self.name, self.as_json, self.verbose = name, as_json, verbose
+        self.progress = Progress()
+
+    def close(self) -> None:
+        self.progress.close()
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The connection's settings; from here on there is a log. Misconfigured when they cannot be read."""
+        from flows.settings import load_settings
+
+        try:
+            found = load_settings(self.name)
+        except (ValueError, OSError) as problem:
+            raise Misconfigured(
+                "the settings cannot be read", remedy="check the MAXCHIMP_ variables and the file .env in this folder"
+            ) from problem
+        logs.open_log(found.home_dir, found.secrets(), verbose=self.verbose)
+        return found
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Our own store, of whatever version."""
+        from storage.engine import open_store
+
+        return open_store(self.settings.database_url.get_secret_value())
+
+    @cached_property
+    def store(self) -> Engine:
+        """Our own store, of this version; Misconfigured says how to get there."""
+        from storage.schema import require_current
+
+        require_current(self.engine)
+        return self.engine
+
+    @property
+    def connection(self) -> Connection:
+        """The connection as it is stored now; Misconfigured when it was never set up."""
+        from storage import connections
+
+        found = connections.find(self.store, self.settings.connection)
+        if found is None:
+            name = self.settings.connection
+            remedy = "run: maxchimp setup" + ("" if name == "default" else f" --connection {name}")
+            raise Misconfigured(f"the connection {name!r} has not been set up", remedy=remedy)
+        return found
+
+    @cached_property
+    def services(self) -> Services:
+        """Clients of both sides as this connection speaks to them."""
+        from flows.services import connect
+
+        return connect(self.settings, self.connection.dialect)
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person can be asked."""
+        return sys.stdin.isatty() and sys.stderr.isatty() and not self.as_json
+
+    def confirmed(self, question: str, word: str = "yes") -> bool:
+        """Whether a person at the terminal typed ``word``."""
+        self.progress.close()
+        return typer.prompt(f"{show.clean(question)}\nType {word} to go on", err=True).strip().lower() == word
+
+    def answer(self, document: Any, tell: Callable[[], None]) -> None:
+        """The result of a command: JSON, or what ``tell`` prints for people."""
+        self.progress.close()
+        if self.as_json:
+            show.document(document)
+        else:
+            tell()
+
+
+_COMMON = {
+    "name": Annotated[str | None, typer.Option("--connection", metavar="NAME", help="Connection to work on.")],
+    "as_json": Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")],
+    "verbose": Annotated[bool, typer.Option("--verbose", help="Log to stderr too, with every request.")],
+}
+_DEFAULTS: dict[str, Any] = {"name": None, "as_json": False, "verbose": False}
+
+
+def command(group: typer.Typer, name: str) -> Callable[[Body], Body]:
+    """Register ``body(call, ...)`` under a name, with --connection, --json and --verbose; it may answer an exit code."""
+
+    def register(body: Body) -> Body:
+        signature = inspect.signature(body, eval_str=True)
+        own = [p.replace(kind=p.KEYWORD_ONLY) for p in list(signature.parameters.values())[1:]]
+        common = [
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS[key], annotation=kind)
+            for key, kind in _COMMON.items()
+        ]
+
+        @functools.wraps(body)
+        def door(**given: Any) -> int:
+            call = Call(*(given.pop(key) for key in _COMMON))
+
+            def told() -> int | None:
+                try:
+                    return body(call, **given)
+                finally:
+                    call.close()
+
+            return guarded(told, as_json=call.as_json)
+
+        door.__signature__ = signature.replace(parameters=[*own, *common])  # type: ignore[attr-defined]
+        group.command(name)(door)
+        return body
+
+    return register

@@ -1,0 +1,1 @@
+"""The commands of ``maxchimp`` by topic; each module registers its own."""

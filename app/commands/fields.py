@@ -1,0 +1,241 @@
+"""``lists``, ``fields`` and ``map``: what there is on both sides, and which field goes with which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from app import show
+from app.call import Call, command
+from domain.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from domain.fields import MaximizerField
+    from flows.describe import Audience
+    from storage.connections import MappingRow
+
+Basic = Literal["protect", "update"]
+TAG = Annotated[str, typer.Argument(metavar="TAG", help="Such as FNAME, ADDRESS.city, 'group:Email Profile', @status.")]
+FIELD = Annotated[str, typer.Argument(metavar="FIELD", help=r"Such as LastName, Address.City, 'Folder\Name'.")]
+BASIC = Annotated[
+    Basic | None,
+    typer.Option("--basic", help="Whether Mailchimp may change this basic field of an existing entry (R12)."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "lists")(lists)
+    command(app, "fields")(fields)
+    group = typer.Typer(help="Field mappings of a connection.", no_args_is_help=True)
+    command(group, "list")(map_list)
+    command(group, "add")(map_add)
+    command(group, "modify")(map_modify)
+    command(group, "remove")(map_remove)
+    app.add_typer(group, name="map")
+
+
+def lists(call: Call) -> None:
+    """Lists of the Mailchimp account; the selected one is marked."""
+    call.progress("reading the lists")
+    selected = call.connection.list_id
+    rows = [
+        {
+            "id": row["id"],
+            "name": row.get("name", ""),
+            "members": (row.get("stats") or {}).get("member_count", 0),
+            "selected": row["id"] == selected,
+        }
+        for row in call.services.mailchimp.lists()
+    ]
+
+    def tell() -> None:
+        show.table(
+            ["id", "name", "members", ""],
+            [[row["id"], row["name"], row["members"], "selected" if row["selected"] else ""] for row in rows],
+        )
+
+    call.answer(rows, tell)
+
+
+def fields(call: Call) -> None:
+    """Fields of both sides with their kinds, and what may be mapped to what."""
+    known, listed = _both_sides(call)
+    by_tag = {row.tag: row.field for row in _mappings(call)}
+    left, right = _mailchimp_rows(known, listed, by_tag), _maximizer_rows(listed, by_tag)
+
+    def tell() -> None:
+        show.heading("Mailchimp")
+        show.table(
+            ["tag", "name", "kind", "", "mapped to", "may be mapped to"],
+            [
+                [
+                    row["tag"],
+                    row["name"],
+                    row["kind"],
+                    "mandatory" if row["required"] else "",
+                    row["mapped_to"] or "-",
+                    _shortened(row["compatible"]),
+                ]
+                for row in left
+            ],
+        )
+        show.heading("\nMaximizer")
+        show.table(
+            ["field", "kind", "", "mapped from"],
+            [
+                [row["name"], row["kind"], "mandatory" if row["mandatory"] else "", ", ".join(row["mapped_from"])]
+                for row in right
+            ],
+        )
+
+    call.answer({"mailchimp": left, "maximizer": right}, tell)
+
+
+def map_list(call: Call) -> None:
+    """Show the mappings."""
+    rows = [_shown(row) for row in _mappings(call)]
+
+    def tell() -> None:
+        fixed = ["EMAIL", "Email1", "always"]
+        show.table(["tag", "field", "basic fields"], [fixed, *([r["tag"], r["field"], r["basic"] or ""] for r in rows)])
+
+    call.answer(rows, tell)
+
+
+def map_add(call: Call, tag: TAG, field: FIELD, basic: BASIC = None) -> None:
+    """Map a Mailchimp field to a Maximizer field. The next sync is a full one."""
+    known, listed = _both_sides(call)
+    old = _mapped(call, _tag(known, tag))
+    if old is not None:
+        raise Misconfigured(
+            f"{old.tag} is mapped to {old.field} already", remedy=f"maxchimp map modify {old.tag} FIELD changes that"
+        )
+    _put(call, known, listed, tag, field, basic or "protect")
+
+
+def map_modify(call: Call, tag: TAG, field: FIELD, basic: BASIC = None) -> None:
+    """Map a Mailchimp field to another Maximizer field. The next sync is a full one."""
+    known, listed = _both_sides(call)
+    old = _mapped(call, _tag(known, tag))
+    if old is None:
+        raise Misconfigured(f"{_tag(known, tag)} is not mapped", remedy="maxchimp map add TAG FIELD makes a mapping")
+    kept: Basic = "update" if old.basic_update and not old.maximizer_ref.startswith("Udf/") else "protect"
+    _put(call, known, listed, tag, field, basic or kept, given=basic is not None)
+
+
+def map_remove(call: Call, tag: TAG) -> None:
+    """Remove a mapping; nothing is changed on either side."""
+    from storage import connections
+
+    if tag.strip().upper() == "EMAIL":
+        raise Misconfigured("the mapping of EMAIL cannot be removed", remedy="nothing to do")
+    old = _mapped(call, tag.strip())
+    if old is None:
+        tags = ", ".join(row.tag for row in _mappings(call)) or "none"
+        raise Misconfigured(f"{tag!r} is not mapped", remedy=f"mapped are: {tags}")
+    connections.remove_mapping(call.store, call.connection.id, old.tag)
+    call.answer({"removed": _shown(old)}, lambda: show.say(f"{old.tag} is no longer mapped to {old.field}"))
+
+
+def _put(
+    call: Call,
+    known: Audience,
+    listed: Sequence[MaximizerField],
+    tag: str,
+    field: str,
+    basic: Basic,
+    *,
+    given: bool = True,
+) -> None:
+    from flows.describe import find_field
+    from flows.setup import put_mapping
+
+    wanted = find_field(listed, field)
+    if basic == "update" and not wanted.basic:
+        if given:
+            raise Misconfigured(
+                f"--basic update is for basic fields; {wanted.name} is a user-defined field, which is always updated",
+                remedy="leave --basic out",
+            )
+        basic = "protect"
+    row = put_mapping(
+        call.store, call.connection, known, wanted.name, tag, fields=listed, basic_update=basic == "update"
+    )
+    call.answer(_shown(row), lambda: show.say(f"{row.tag} is mapped to {row.field}; the next sync is a full one"))
+
+
+def _both_sides(call: Call) -> tuple[Audience, tuple[MaximizerField, ...]]:
+    """Fields of the list and of the Address Book, with the options of groups left out."""
+    from flows.describe import address_book, audience
+
+    connection = call.connection
+    if not connection.list_id:
+        raise Misconfigured("no list is selected yet", remedy="run: maxchimp setup --list LIST_ID")
+    call.progress("reading the fields of both sides")
+    known = audience(call.services.mailchimp, connection.list_id, groups=())
+    return known, address_book(call.services.maximizer, options_of=())
+
+
+def _tag(known: Audience, text: str) -> str:
+    from flows.describe import find_tag
+
+    return find_tag(known, text).tag
+
+
+def _mappings(call: Call) -> list[MappingRow]:
+    from storage import connections
+
+    return connections.mappings(call.store, call.connection.id)
+
+
+def _mapped(call: Call, tag: str) -> MappingRow | None:
+    return next((row for row in _mappings(call) if row.tag.casefold() == tag.casefold()), None)
+
+
+def _shown(row: MappingRow) -> dict[str, Any]:
+    basic = None if row.maximizer_ref.startswith("Udf/") else "update" if row.basic_update else "protect"
+    return {
+        "tag": row.tag,
+        "field": row.field,
+        "kinds": {"mailchimp": row.mailchimp_kind, "maximizer": row.maximizer_kind},
+        "basic": basic,
+    }
+
+
+def _mailchimp_rows(
+    known: Audience, listed: Sequence[MaximizerField], by_tag: dict[str, str]
+) -> list[dict[str, Any]]:
+    from flows.describe import may_map
+    from flows.setup import OWN_TAGS
+
+    return [
+        {
+            "tag": f.tag,
+            "name": f.name,
+            "kind": f.kind,
+            "required": f.required,
+            "mapped_to": "Email1" if f.tag == "EMAIL" else by_tag.get(f.tag),
+            "compatible": [m.name for m in listed if may_map(f, m)] if f.tag not in OWN_TAGS else [],
+        }
+        for f in known.fields
+    ]
+
+
+def _maximizer_rows(listed: Sequence[MaximizerField], by_tag: dict[str, str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": m.name,
+            "kind": m.kind,
+            "basic": m.basic,
+            "mandatory": m.mandatory,
+            "mapped_from": ["EMAIL"] if m.name == "Email1" else [t for t, f in by_tag.items() if f == m.name],
+        }
+        for m in listed
+    ]
+
+
+def _shortened(names: list[str], limit: int = 4) -> str:
+    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + rest if names else "-"

@@ -1,0 +1,117 @@
+"""``setup`` and ``settings``: what an administrator does before the first sync, and now and then after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app import show
+from app.call import Call, command
+from domain.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from flows.setup import Outcome
+
+ACCOUNT = {
+    "account": "Account",
+    "contact": "Contact",
+    "plan": "Plan",
+    "industry": "Industry",
+    "total_subscribers": "Total subscribers",
+    "last_login": "Last login",
+}
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "setup")(setup)
+    group = typer.Typer(help="Sync settings of a connection.", no_args_is_help=True)
+    command(group, "show")(show_settings)
+    command(group, "set")(set_settings)
+    app.add_typer(group, name="settings")
+
+
+def setup(
+    call: Call,
+    list_id: Annotated[str, typer.Option("--list", metavar="LIST_ID", help="Select this list of the account.")] = "",
+    group: Annotated[str, typer.Option(metavar="TITLE", help="Create this interest group (with --option).")] = "",
+    option: Annotated[list[str] | None, typer.Option(metavar="NAME", help="An option of the new group.")] = None,
+    new_address_book: Annotated[
+        bool, typer.Option("--new-address-book", help="Work on another Address Book from now on; all links end.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before mappings or links are dropped.")] = False,
+) -> None:
+    """Sign in to both sides, create what is missing, select the list. May be repeated."""
+    from flows.services import connect
+    from flows.setup import Wish, set_up
+
+    options = tuple(option or ())
+    if bool(group) != bool(options):
+        raise Misconfigured(
+            "a group needs a title and at least one option", remedy="maxchimp setup --group TITLE --option NAME"
+        )
+    call.progress("signing in to both sides")
+    # Before the store is opened: a key that cannot be one leaves nothing behind (R37).
+    services = connect(call.settings)
+    wish = Wish(
+        list_id=list_id,
+        group=group,
+        options=options,
+        new_address_book=new_address_book,
+        confirm=lambda question: yes or (call.interactive and call.confirmed(question)),
+    )
+    outcome = set_up(call.engine, services, wish)
+    call.answer(_document(outcome), lambda: _tell(outcome))
+
+
+def _document(outcome: Outcome) -> dict[str, Any]:
+    made = outcome.connection
+    return {
+        "connection": made.name if made else None,
+        "account": outcome.account,
+        "list": {"id": made.list_id, "name": made.list_name} if made and made.list_id else None,
+        "address_book": made.address_book if made else None,
+        "done": outcome.done,
+        "todo": outcome.todo,
+    }
+
+
+def _tell(outcome: Outcome) -> None:
+    made = outcome.connection
+    show.heading("Mailchimp account")
+    show.facts({label: outcome.account[name] for name, label in ACCOUNT.items()})
+    if made:
+        show.heading(f"\nConnection {made.name}")
+        chosen = f"{made.list_name} ({made.list_id})" if made.list_id else "none yet"
+        show.facts({"List": chosen, "Address Book": made.address_book})
+    show.heading("\nDone")
+    show.say(*(f"- {line}" for line in outcome.done or ["nothing: everything was there"]))
+    show.heading("\nStill to do")
+    ready = ["nothing; look at the first sync with: maxchimp plan"] if made and not made.synced else ["nothing"]
+    show.say(*(f"- {line}" for line in outcome.todo or ready))
+
+
+def show_settings(call: Call) -> None:
+    """Show the sync settings."""
+    shown = call.connection.settings.shown()
+    call.answer(shown, lambda: show.facts(shown))
+
+
+def set_settings(
+    call: Call,
+    assignments: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="Such as interval=30m.")],
+) -> None:
+    """Change sync settings: interval, buffer_ms, conflict, email_change, new_member_status, limits."""
+    from storage import connections
+
+    pairs: dict[str, str] = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise Misconfigured(f"{text!r} is no NAME=VALUE", remedy="for example: maxchimp settings set interval=30m")
+        pairs[name.strip().lower()] = value
+    connection = call.connection
+    changed = connection.settings.with_text(pairs)
+    connections.update(call.store, connection.id, settings=changed)
+    shown = changed.shown()
+    call.answer(shown, lambda: show.facts({name: shown[name] for name in pairs}))

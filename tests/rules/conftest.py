@@ -1,0 +1,35 @@
+"""Offices of one test, closed at its end; what may never happen is looked for even where a scenario does not ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import Office, office
+
+BOTH = ("on-premise", "cloud")
+
+
+@pytest.fixture
+def new_office(tmp_path: Path) -> Iterator[Callable[..., Office]]:
+    """Make an office; all offices of a test share one store unless they name another."""
+    made: list[Office] = []
+
+    def make(*, store: str = "maxchimp", **more: Any) -> Office:
+        folder = tmp_path / store
+        folder.mkdir(exist_ok=True)
+        made.append(office(folder, **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.sound()
+        one.engine.dispose()
+
+
+@pytest.fixture(params=BOTH)
+def both(request: pytest.FixtureRequest, new_office: Callable[..., Office]) -> Office:
+    """An office on either kind of Maximizer server."""
+    return new_office(profile=request.param)
