@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import unquote, urlsplit
 
 import typer
 
@@ -45,11 +46,13 @@ class Call:
 
         try:
             found = load_settings(self.name)
+            password = urlsplit(found.database_url.get_secret_value()).password or ""
         except (ValueError, OSError) as problem:
             raise Misconfigured(
                 "the settings cannot be read", remedy="check the MAXCHIMP_ variables and the file .env in this folder"
             ) from problem
-        logs.open_log(found.home_dir, found.secrets(), verbose=self.verbose)
+        secrets = [*found.secrets(), password, unquote(password)]
+        logs.open_log(found.home_dir, secrets, verbose=self.verbose)
         return found
 
     @cached_property
@@ -94,7 +97,8 @@ class Call:
     def confirmed(self, question: str, word: str = "yes") -> bool:
         """Whether a person at the terminal typed ``word``."""
         self.progress.close()
-        return typer.prompt(f"{show.clean(question)}\nType {word} to go on", err=True).strip().lower() == word
+        typed: str = typer.prompt(f"{show.clean(question)}\nType {word} to go on", err=True)
+        return typed.strip().lower() == word
 
     def answer(self, document: Any, tell: Callable[[], None]) -> None:
         """The result of a command: JSON, or what ``tell`` prints for people."""
@@ -114,30 +118,60 @@ _DEFAULTS: dict[str, Any] = {"name": None, "as_json": False, "verbose": False}
 
 
 def command(group: typer.Typer, name: str) -> Callable[[Body], Body]:
-    """Register ``body(call, ...)`` under a name, with --connection, --json and --verbose; it may answer an exit code."""
+    """Register ``body(call, ...)`` under a name, with the common options; it may answer an exit code."""
 
     def register(body: Body) -> Body:
-        signature = inspect.signature(body, eval_str=True)
-        own = [p.replace(kind=p.KEYWORD_ONLY) for p in list(signature.parameters.values())[1:]]
-        common = [
-            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS[key], annotation=kind)
-            for key, kind in _COMMON.items()
-        ]
-
-        @functools.wraps(body)
-        def door(**given: Any) -> int:
-            call = Call(*(given.pop(key) for key in _COMMON))
-
-            def told() -> int | None:
-                try:
-                    return body(call, **given)
-                finally:
-                    call.close()
-
-            return guarded(told, as_json=call.as_json)
-
-        door.__signature__ = signature.replace(parameters=[*own, *common])  # type: ignore[attr-defined]
-        group.command(name)(door)
+        group.command(name)(_door(body))
         return body
 
     return register
+
+
+def alone(group: typer.Typer) -> Callable[[Body], Body]:
+    """Register ``body(call)`` as what a group does when no command of it is named."""
+
+    def register(body: Body) -> Body:
+        door = _door(body)
+
+        def unless_named(ctx: typer.Context, **given: Any) -> int | None:
+            if ctx.invoked_subcommand is None:
+                return door(**given)
+            if given != _DEFAULTS:
+                raise typer.BadParameter(f"options stand behind {ctx.invoked_subcommand}")
+            return None
+
+        unless_named.__doc__ = body.__doc__
+        ctx = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        signature = inspect.signature(door)
+        made: Any = unless_named
+        made.__signature__ = signature.replace(parameters=[ctx, *signature.parameters.values()])
+        group.callback(invoke_without_command=True)(made)
+        return body
+
+    return register
+
+
+def _door(body: Body) -> Callable[..., int]:
+    """The body behind its door: what it needs is closed again, and every error is told."""
+    signature = inspect.signature(body, eval_str=True)
+    own = [p.replace(kind=p.KEYWORD_ONLY) for p in list(signature.parameters.values())[1:]]
+    common = [
+        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS[key], annotation=kind)
+        for key, kind in _COMMON.items()
+    ]
+
+    @functools.wraps(body)
+    def door(**given: Any) -> int:
+        call = Call(*(given.pop(key) for key in _COMMON))
+
+        def told() -> int | None:
+            try:
+                return body(call, **given)
+            finally:
+                call.close()
+
+        return guarded(told, as_json=call.as_json)
+
+    made: Any = door
+    made.__signature__ = signature.replace(parameters=[*own, *common])
+    return door

@@ -55,7 +55,7 @@ def guarded(body: Callable[[], int | None], *, as_json: bool) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INCOMPLETE
     except MaxchimpError as error:
-        log.error("%s", error.message, exc_info=error)
+        log.error("%s (%s)", error.message, error.remedy or type(error).__name__)
         return _tell(error.message, error.remedy, exit_code(error), as_json, error)
     except typer.TyperException:
         raise
@@ -82,7 +82,7 @@ def _unexpected(error: Exception) -> tuple[str, str, int]:
 
 
 def _tell(message: str, remedy: str, code: int, as_json: bool, error: BaseException | None = None) -> int:
-    """The sentence and the remedy on stderr; with ``--json`` also one document on stdout (a run's, if one was opened)."""
+    """The sentence and the remedy on stderr; with ``--json`` one document on stdout (a run's, if one was opened)."""
     print(show.clean(f"maxchimp: {message}"), file=sys.stderr)
     if remedy:
         print(show.clean(f"  {remedy}"), file=sys.stderr)

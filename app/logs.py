@@ -24,6 +24,19 @@ class _PrivateFile(RotatingFileHandler):
         return open(descriptor, "a", encoding="utf-8", errors="backslashreplace")
 
 
+class _OneLine(logging.Formatter):
+    """Tracebacks stay in the file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        short = logging.makeLogRecord({**record.__dict__, "exc_info": None, "exc_text": None, "stack_info": None})
+        return super().format(short)
+
+
+def _matters(record: logging.LogRecord) -> bool:
+    """Of libraries, warnings only."""
+    return record.name.startswith("maxchimp") or record.levelno >= logging.WARNING
+
+
 def open_log(home: Path, secrets: Iterable[str], *, verbose: bool) -> None:
     """Write to the log from now on, and with ``verbose`` to stderr. Misconfigured when the folder cannot be written."""
     from clients.redact import Redact
@@ -40,13 +53,16 @@ def open_log(home: Path, secrets: Iterable[str], *, verbose: bool) -> None:
             remedy="set MAXCHIMP_HOME_DIR to a folder that you may write",
         ) from problem
     file.setLevel(logging.INFO)
+    file.setFormatter(logging.Formatter(FORMAT))
     _handlers.append(file)
     if verbose:
-        _handlers.append(logging.StreamHandler(sys.stderr))
+        told = logging.StreamHandler(sys.stderr)
+        told.setFormatter(_OneLine(FORMAT))
+        _handlers.append(told)
     redact = Redact(secrets)
     for handler in _handlers:
+        handler.addFilter(_matters)
         handler.addFilter(redact)
-        handler.setFormatter(logging.Formatter(FORMAT))
         logging.getLogger().addHandler(handler)
     logging.getLogger("maxchimp").setLevel(logging.DEBUG if verbose else logging.INFO)
 

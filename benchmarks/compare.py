@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -88,7 +87,7 @@ WAYS = {"ours": ours, "duckdb": duckdb, "datacompy": datacompy}
 
 def measure(way: str, pairs: int) -> None:
     """In a process of its own: three timed runs, printed as JSON."""
-    from benchmarks.frames import frames
+    from benchmarks.frames import frames, peak_mib
 
     data = frames(pairs)
     seconds, cells = [], 0
@@ -96,8 +95,7 @@ def measure(way: str, pairs: int) -> None:
         begun = time.perf_counter()
         cells = WAYS[way](data)
         seconds.append(time.perf_counter() - begun)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": statistics.median(seconds), "peak": peak, "cells": cells}))
+    print(json.dumps({"seconds": statistics.median(seconds), "peak": peak_mib(), "cells": cells}))
 
 
 def main() -> None:
@@ -119,7 +117,9 @@ def main() -> None:
         base = results["duckdb"]["seconds"]
         for way, found in results.items():
             ratio = found["seconds"] / base
-            print(f"{size:>9,} pairs  {way:10} {found['seconds']:7.2f} s  {found['peak']:7.0f} MiB  {ratio:5.2f} x duckdb  {found['cells']:,} cells")
+            print(
+                f"{size:>9,} pairs  {way:10} {found['seconds']:7.2f} s  {found['peak']:7.0f} MiB  {ratio:5.2f} x duckdb  {found['cells']:,} cells"
+            )
 
 
 if __name__ == "__main__":

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from domain.fields import FieldMapping, MailchimpField, MaximizerField
+
+
+def peak_mib() -> float:
+    """Greatest memory of this process so far (``ru_maxrss`` would also count the parent it was forked from)."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
 
 COLUMNS = [f"F{n:02d}" for n in range(12)]
 

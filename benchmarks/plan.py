@@ -8,7 +8,6 @@ Printed: seconds of each part, peak MiB, and the ratio to DuckDB's plain compare
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.frames import COLUMNS, frames, mappings
+from benchmarks.frames import COLUMNS, frames, mappings, peak_mib
 from domain import records, values
 from domain.changeset import Policy
 from domain.fields import FieldMapping, MailchimpField, MaximizerField
@@ -34,7 +33,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def layout() -> Layout:
-    email = FieldMapping("EMAIL", MailchimpField("EMAIL", "EMAIL", "Email", "email"), MaximizerField("Email1", "Email1", "email"))
+    email = FieldMapping(
+        "EMAIL", MailchimpField("EMAIL", "EMAIL", "Email", "email"), MaximizerField("Email1", "Email1", "email")
+    )
     return Layout((email, *mappings()), "Udf/$TYPEID(1)", "Udf/$TYPEID(2)")
 
 
@@ -76,16 +77,29 @@ def prepare(pairs: int, url: str, touched: float) -> tuple[int, int]:
     made = connections.create(engine, "default", 0.0)
     run = runs.start(engine, made.id, "plan", True, 0.0)
     data = frames(pairs, touched)
-    seen = {side: records.stage(wide(data[f"{name}_seen"], side), side) for side, name in (("mailchimp", "member"), ("maximizer", "entry"))}
+    seen = {
+        side: records.stage(wide(data[f"{name}_seen"], side), side)
+        for side, name in (("mailchimp", "member"), ("maximizer", "entry"))
+    }
     member, entry = seen["mailchimp"], seen["maximizer"]
-    frame = pd.DataFrame({"contact_id": member["contact_id"], "entry_id": entry["entry_id"], "email": member["email"], "email1": entry["email1"]})
+    frame = pd.DataFrame(
+        {
+            "contact_id": member["contact_id"],
+            "entry_id": entry["entry_id"],
+            "email": member["email"],
+            "email1": entry["email1"],
+        }
+    )
     frame = frame.assign(
         connection_id=made.id, unique_email_id=member["unique_email_id"], web_id=member["web_id"], status="subscribed", flag="Yes",
         member_hash=member["row_hash"], entry_hash=entry["row_hash"], reason="", created_run=run, created_at=0.0,
     )  # fmt: skip
     with begin(engine) as db:
         ids = links.insert(db, frame)
-        links.put_baselines(db, pd.DataFrame({"link_id": ids, "mailchimp": member["fields"], "maximizer": entry["fields"], "notes": "{}"}))
+        links.put_baselines(
+            db,
+            pd.DataFrame({"link_id": ids, "mailchimp": member["fields"], "maximizer": entry["fields"], "notes": "{}"}),
+        )
     with begin(engine) as db:
         snapshots.stage_members(db, run, records.stage(wide(data["member"], "mailchimp"), "mailchimp"))
         snapshots.stage_entries(db, run, records.stage(wide(data["entry"], "maximizer"), "maximizer"))
@@ -105,7 +119,7 @@ def measure(url: str, connection: int, run: int, *, full: bool = True) -> None:
     with begin(engine) as db:
         store_plan(db, run, connection, decided)
     stored = time.perf_counter()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mib()
     parts = {"gather": read - begun, "decide": judged - read, "store": stored - judged, "total": stored - begun}
     print(json.dumps({**parts, "peak": peak, "changes": len(decided.changes)}))
 
@@ -126,7 +140,9 @@ def main() -> None:
         peer = child("benchmarks.compare", "--one", "duckdb", str(size))
         ratio = found["total"] / peer["seconds"]
         parts = ", ".join(f"{name} {found[name]:.2f}" for name in ("gather", "decide", "store"))
-        print(f"{size:>9,} pairs  {found['total']:6.2f} s ({parts})  {found['peak']:6.0f} MiB  {ratio:4.2f} x duckdb's compare ({peer['seconds']:.2f} s)  {found['changes']:,.0f} changes")
+        print(
+            f"{size:>9,} pairs  {found['total']:6.2f} s ({parts})  {found['peak']:6.0f} MiB  {ratio:4.2f} x duckdb's compare ({peer['seconds']:.2f} s)  {found['changes']:,.0f} changes"
+        )
 
 
 if __name__ == "__main__":

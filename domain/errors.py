@@ -21,13 +21,18 @@ ever enters an error: a service's own text is kept apart in ``detail`` and never
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 Side = Literal["mailchimp", "maximizer"]
 
 
 class MaxchimpError(Exception):
-    """Base of all; ``message`` says in one sentence what happened, ``remedy`` what to do."""
+    """Base of all; ``message`` says in one sentence what happened, ``remedy`` what to do.
+
+    ``result``: the run's document (contract), when a run was opened before this happened.
+    """
+
+    result: dict[str, Any] | None = None
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(message)

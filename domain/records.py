@@ -27,9 +27,12 @@ ENTRY = ("entry_id", "found", "type", "email1", "email2", "email3", "flag", "mar
 KEY = {"mailchimp": "contact_id", "maximizer": "entry_id"}
 CLIENT_TAG, NUMBER_TAG = "CLIENTID", "CONTACTNO"
 EMAIL = "EMAIL"
+LAST_NAME = "LastName"
 
-# Notes on a cell of the baseline: whose value is ours, or which side's value waits because the other cannot hold it.
-PLACEHOLDER, OURS = "placeholder", "ours"
+# Notes on a cell of the baseline: that Mailchimp's value is ours (the prefix, then the value itself, so that a person's
+# own later value is told from it even where last-seen values are lost), or whose value waits because the other side
+# cannot hold it.
+PLACEHOLDER = "placeholder:"
 MAILCHIMP_WAITS, MAXIMIZER_WAITS = "mailchimp-waits", "maximizer-waits"
 
 # The parts of a basic field that hold its value, in Maximizer's detailed form (Maximizer fact sheet 4.3).

@@ -26,11 +26,13 @@ PARALLEL = 4
 
 
 def unread(reading: Reading, *, full: bool) -> dict[str, list[str]]:
-    """Identities of linked records that matter in this run and are not staged, per side."""
+    """Identities of linked records that matter in this run and are not staged, per side.
+
+    A full run misses every one it did not see; a scheduled one only the other halves of what moved.
+    """
     with reading_db(reading.engine) as db:
-        ours = links.links(db, reading.connection_id, touching_run=None if full else reading.run_id)
-        staged = {side: set(snapshots.hashes(db, reading.run_id, side)[KEY[side]]) for side in KEY}
-    return {side: [key for key in ours[KEY[side]] if key not in staged[side]] for side in KEY}
+        ids = None if full else links.moved(db, reading.connection_id, reading.run_id, full=False)
+        return {side: links.unread(db, reading.connection_id, reading.run_id, side, ids) for side in KEY}
 
 
 def confirm_missing(reading: Reading, missing: dict[str, list[str]]) -> None:

@@ -12,11 +12,31 @@ from sqlalchemy import Connection as Database
 from domain.changeset import ChangeSet
 from storage import changes, links, parking
 
+NOTED = 1000  # records and findings kept with a plan
+
 
 def store_plan(db: Database, run_id: int, connection_id: int, decided: ChangeSet) -> None:
     """The changes alone, state planned: what ``plan`` shows."""
-    known = links.hashes(db, connection_id) if len(decided.changes) else pd.DataFrame()
+    updates = decided.link_updates
+    known = updates[["id", "contact_id", "entry_id"]] if len(updates) else updates
     changes.store(db, run_id, connection_id, _with_links(decided.changes, known))
+
+
+def plan_notes(decided: ChangeSet) -> dict[str, Any]:
+    """What a plan leaves to people, for its run's facts: ids, fields, reasons and counts, no values.
+
+    ``parked``: side, key, field, reason, rule, remedy of the first records; ``findings``: kind, field, problem, count.
+    """
+    parked = decided.parked[["side", "key", "field", "reason", "rule", "remedy"]].astype(str)
+    found = decided.findings.groupby(["kind", "field", "problem"], sort=True).size().reset_index(name="count")
+    return {
+        "parked": parked.head(NOTED).to_dict("records"),
+        "parked_total": len(parked),
+        "findings": [
+            {"kind": row["kind"], "field": row["field"], "problem": row["problem"], "count": int(row["count"])}
+            for row in found.head(NOTED).to_dict("records")
+        ],
+    }
 
 
 def apply(db: Database, run_id: int, connection_id: int, decided: ChangeSet, now: float) -> None:

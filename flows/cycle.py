@@ -26,7 +26,7 @@ from extract import counterparts
 from extract.entries import read_entries
 from extract.members import read_members
 from extract.reading import Read, Reading
-from flows.apply import apply, store_plan
+from flows.apply import apply, plan_notes, store_plan
 from flows.gather import gather
 from flows.prepare import Prepared, check_address_book, check_identity, prepare
 from flows.services import Services
@@ -108,13 +108,18 @@ class Cycle:
             raise Incomplete(self.loaded.broken[0], remedy="the next cycle goes on")
 
     def timed(self, name: str, function: Callable[[], None]) -> None:
-        """Run one stage and note how long it took."""
+        """Run one stage and note how long it took; no new one begins once a stop was asked for (hazard F8)."""
+        self.go_on()
         begun = time.monotonic()
         self.progress(name)
         try:
             function()
         finally:
             self.facts["stages"][name] = round(time.monotonic() - begun, 3)
+
+    def go_on(self) -> None:
+        if self.stop.is_set():
+            raise Incomplete("stopped on request; what was in flight is finished", remedy="the next cycle goes on")
 
     @contextmanager
     def leased(self) -> Iterator[None]:
@@ -214,6 +219,7 @@ class Cycle:
         seen = {"mailchimp": 0, "maximizer": 0}
 
         def tell(side: str, rows: int) -> None:
+            self.go_on()
             seen[side] += rows
             self.progress(f"read {seen['mailchimp']} members and {seen['maximizer']} entries")
 
@@ -271,6 +277,7 @@ class Cycle:
         with begin(self.engine) as db:
             if self.asked.kind == "plan":
                 store_plan(db, self.run_id, self.connection.id, self.decided)
+                self.facts["plan"] = plan_notes(self.decided) | {"conflict_setting": self.connection.settings.conflict}
         trips = guard(self.decided.changes, self.active, self.connection.settings, initial=not self.connection.synced)
         self._refuse(trips)
         if self.asked.kind == "plan":
@@ -342,8 +349,7 @@ class Cycle:
             self.counts[side] = confirmed
         with reading(self.engine) as db:
             self.counts["quarantined"] = len(parking.open_rows(db, self.connection.id))
-        if self.stop.is_set():
-            raise Incomplete("stopped on request; what was in flight is finished", remedy="the next cycle goes on")
+        self.go_on()
         if not self.loaded.broken:
             self._settle()
 

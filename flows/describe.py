@@ -179,6 +179,17 @@ def find_tag(known: Audience, text: str) -> MailchimpField:
 
 
 def may_map(mailchimp: MailchimpField, maximizer: MaximizerField) -> bool:
-    """Whether the two kinds go together (R21); a read-only source goes to UDFs only (R52)."""
-    source = mailchimp.kind.startswith("source")
-    return maximizer.writable and maximizer.kind in compatible(mailchimp.kind) and not (source and maximizer.basic)
+    """Whether the two go together: kinds (R21), a UDF that people have; a read-only source goes to UDFs only (R52).
+
+    The two UDFs of ours hold the flag and the marker and nothing else.
+    """
+    if mailchimp.kind.startswith("source") and maximizer.basic:
+        return False
+    ours = not maximizer.basic and last_part(maximizer.name) in (*FLAG_NAMES, MARKER_NAME)
+    return maximizer.writable and not ours and for_people(maximizer) and maximizer.kind in compatible(mailchimp.kind)
+
+
+def for_people(field: MaximizerField) -> bool:
+    """Whether Individuals and Contacts have the field."""
+    listed = {name.casefold() for name in field.applies_to}
+    return field.basic or not listed or "abentry" in listed or {name.casefold() for name in PEOPLE} <= listed

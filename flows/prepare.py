@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from domain.errors import Blocked, Misconfigured
+from domain.errors import Blocked, Misconfigured, NotFound
 from domain.fields import FieldMapping, MailchimpField, MaximizerField, compatible, kind_words
 from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG, Layout
-from flows.describe import PEOPLE, Audience, address_book, audience, basic_fields, find_flag, find_marker
+from flows.describe import Audience, address_book, audience, basic_fields, find_flag, find_marker, for_people
 from flows.services import Services
 from storage import connections
 from storage.connections import Connection, MappingRow
@@ -69,7 +69,7 @@ def check_address_book(connection: Connection, services: Services) -> None:
 def prepare(engine: Engine, connection: Connection, services: Services) -> Prepared:
     """Read both schemas and resolve the mappings; Blocked for what no cycle can do without (R41, R48)."""
     rows = connections.mappings(engine, connection.id)
-    known = audience(services.mailchimp, connection.list_id, groups=[r.mailchimp_ref for r in rows])
+    known = read_list(services, connection, groups=[r.mailchimp_ref for r in rows])
     if known.groups == 0:
         raise Blocked(
             "no-groups", NO_GROUPS, remedy="create one in Mailchimp, or: maxchimp setup --group TITLE --option NAME"
@@ -85,7 +85,7 @@ def prepare(engine: Engine, connection: Connection, services: Services) -> Prepa
     for tag in (CLIENT_TAG, NUMBER_TAG):
         if known.find(tag) is None:
             raise Blocked("merge-fields-missing", f"the merge field {tag} does not exist", remedy="run: maxchimp setup")
-    mappings = tuple(_resolve(engine, row, known, fields) for row in rows)
+    mappings = tuple(resolve(engine, row, known, fields) for row in rows)
     layout = Layout(
         mappings=(_email(known), *mappings),
         flag_ref=flag.ref,
@@ -107,8 +107,20 @@ def prepare(engine: Engine, connection: Connection, services: Services) -> Prepa
     )
 
 
+def read_list(services: Services, connection: Connection, groups: Sequence[str]) -> Audience:
+    """The selected list; Blocked when the account does not have it any more (R43)."""
+    try:
+        return audience(services.mailchimp, connection.list_id, groups=groups)
+    except NotFound as error:
+        raise Blocked(
+            "list-gone",
+            f"the list {connection.list_name or connection.list_id!r} is no longer in the Mailchimp account",
+            remedy="choose a list on purpose: maxchimp setup --list LIST_ID (maxchimp lists shows them)",
+        ) from error
+
+
 def _is_required(field: MailchimpField) -> bool:
-    return field.required and field.tag != EMAIL and (field.kind != "address" or field.tag.endswith(".addr1"))
+    return field.required and field.tag != EMAIL and ("." not in field.tag or field.tag.endswith(".addr1"))
 
 
 def _whole(field: MailchimpField) -> MailchimpField:
@@ -127,8 +139,13 @@ def _item(flag: MaximizerField, label: str, fallback: str) -> str:
     return next((option.key for option in flag.options if option.label.strip().casefold() == label), fallback)
 
 
-def _resolve(engine: Engine, row: MappingRow, known: Audience, fields: Sequence[MaximizerField]) -> FieldMapping:
-    """A stored mapping with both fields as they are now; ``broken`` when it cannot work (R27)."""
+def resolve(
+    engine: Engine, row: MappingRow, known: Audience, fields: Sequence[MaximizerField], *, keep: bool = True
+) -> FieldMapping:
+    """A stored mapping with both fields as they are now; ``broken`` when it cannot work (R27).
+
+    ``keep``: option pairs found now are stored; without it nothing is.
+    """
     mailchimp = next((f for f in known.fields if f.ref == row.mailchimp_ref), None)
     maximizer = next((f for f in fields if f.ref == row.maximizer_ref), None)
     broken = ""
@@ -141,7 +158,7 @@ def _resolve(engine: Engine, row: MappingRow, known: Audience, fields: Sequence[
         broken = f"{lost}: map it anew or remove the mapping."
     elif maximizer.kind not in compatible(mailchimp.kind):
         broken = f"{mailchimp.name} should be mapped to {kind_words(compatible(mailchimp.kind)[0])} field."
-    elif not _for_people(maximizer):
+    elif not for_people(maximizer):
         broken = f"{maximizer.name} must be available for Individuals and Contacts."
     mailchimp = mailchimp or MailchimpField(row.tag, row.mailchimp_ref, row.tag, row.mailchimp_kind)
     maximizer = maximizer or MaximizerField(row.field, row.maximizer_ref, row.maximizer_kind)
@@ -151,19 +168,14 @@ def _resolve(engine: Engine, row: MappingRow, known: Audience, fields: Sequence[
         maximizer=maximizer,
         protected=maximizer.basic and not row.basic_update,
         one_way=mailchimp.kind.startswith("source"),
-        pairs=() if broken else _pairs(engine, row, mailchimp, maximizer),
+        pairs=() if broken else _pairs(engine, row, mailchimp, maximizer, keep),
         broken=broken,
         id=row.id,
     )
 
 
-def _for_people(field: MaximizerField) -> bool:
-    listed = {name.casefold() for name in field.applies_to}
-    return field.basic or not listed or "abentry" in listed or {p.casefold() for p in PEOPLE} <= listed
-
-
 def _pairs(
-    engine: Engine, row: MappingRow, mailchimp: MailchimpField, maximizer: MaximizerField
+    engine: Engine, row: MappingRow, mailchimp: MailchimpField, maximizer: MaximizerField, keep: bool
 ) -> tuple[tuple[str, str], ...]:
     """Options that correspond: paired once by equal label and kept by id and key, so that a rename keeps them (R26)."""
     if mailchimp.kind not in ("group", "radio", "dropdown"):
@@ -178,7 +190,7 @@ def _pairs(
         if option.key not in taken_a and other is not None:
             kept.append((option.key, other))
             by_label.pop(option.label.strip().casefold())
-    if sorted(kept) != sorted(before):
+    if keep and sorted(kept) != sorted(before):
         connections.set_option_pairs(engine, row.id, kept)
     return tuple(sorted(kept))
 

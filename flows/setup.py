@@ -174,7 +174,7 @@ def _udfs(maximizer: Maximizer, outcome: Outcome) -> None:
             except Refused as error:
                 raise Misconfigured(
                     f"the user-defined field {path} does not exist and could not be created",
-                    remedy="give the service user Insert for user-defined field setup, or let an administrator create it",
+                    remedy="give the service user Insert for user-defined field setup, or create it by hand",
                 ) from error
             outcome.done.append(f"created the user-defined field {path}")
         elif found.max_length and length and found.max_length < length:

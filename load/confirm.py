@@ -16,8 +16,8 @@ from sqlalchemy import Connection
 
 from domain import records
 from domain.changeset import FLAG, MARKER, STAMP
-from domain.records import EMAIL, OURS, PLACEHOLDER
-from domain.values import ascii_lower
+from domain.records import EMAIL, PLACEHOLDER
+from domain.values import ascii_lower, texts, to_maximizer
 from load.context import Item, Loading, Write
 from storage import changes, links, parking, snapshots
 from storage.engine import begin
@@ -47,6 +47,7 @@ def confirm(loading: Loading, side: str, done: Sequence[Held]) -> None:
     with begin(loading.engine) as db:
         before = _as_read(db, loading, side, [str(row[records.KEY[side]]) for row in rows], tags)
         made = _new_links(db, loading, side, list(zip(done, rows, strict=True)))
+        news = _news(db, loading, list(zip(done, rows, strict=True))) if side == "mailchimp" else {}
         remembered = _baselines(db, [held.write.link_id for held in done if held.write.link_id is not None])
         put: list[dict[str, Any]] = []
         for held, row, digest in zip(done, rows, digests, strict=True):
@@ -54,13 +55,15 @@ def confirm(loading: Loading, side: str, done: Sequence[Held]) -> None:
             link = made[write.id] if write.op == "create" else int(write.link_id or 0)
             base = remembered.setdefault(link, {"mailchimp": {}, "maximizer": {}, "notes": {}})
             lost = _remember(base, write, side, row)
+            if side == "mailchimp":
+                _remember_filled(loading, base, write, row)
             expected = _expected(before.get(key, {}), write, side, tags)
             matches = not lost and all(_equal(row.get(name), value) for name, value in expected.items())
             loading.hashes[link, side] = digest if matches else None
             put.append({"link_id": link, **{name: json.dumps(base[name], ensure_ascii=False) for name in base}})
             changes.mark(db, [write.id], "done", outcome=key, finished_at=loading.now())
             if write.op == "create":
-                _tell_follower(db, loading, write, key, link)
+                _tell_follower(db, loading, write, key, link, news.get(write.id, ()))
             else:
                 _update_link(db, write, row)
             if lost:
@@ -100,16 +103,33 @@ def _remember(base: dict[str, Any], write: Write, side: str, row: Mapping[str, A
         value = row[item.field]
         if value is None or (value == item.old and value != item.new):
             lost.append(item)
+        if value is None:
             continue
+        # Also what was not stored: else it would be sent again in every cycle (hazard C15).
         base[side][item.field] = value
         base[other][item.field] = item.seen
         base["notes"].pop(item.field, None)
-        if item.note in (PLACEHOLDER, OURS):
-            base["notes"][item.field] = item.note
+        if item.note.startswith(PLACEHOLDER):
+            base["notes"][item.field] = f"{PLACEHOLDER}{value}"
     # A mapped time of last change moves with our own write: that is an echo, not news (R32).
     if "@last_changed" in base[side] and row.get("@last_changed"):
         base[side]["@last_changed"] = row["@last_changed"]
     return lost
+
+
+def _remember_filled(loading: Loading, base: dict[str, Any], write: Write, row: Mapping[str, Any]) -> None:
+    """What nobody entered: placeholders that had to go along (R22), and the country Mailchimp adds to an address."""
+    sent = {item.field for item in write.items}
+    touched = {name.partition(".")[0] for name in sent if "." in name} | {field.tag for field in loading.required}
+    for mapping in loading.layout.fields:
+        tag = mapping.tag
+        if tag in sent or tag.partition(".")[0] not in touched or base["mailchimp"].get(tag) or not row[tag]:
+            continue
+        if tag not in base["mailchimp"] and write.op != "create":
+            continue
+        base["mailchimp"][tag] = row[tag]
+        base["maximizer"].setdefault(tag, "")
+        base["notes"][tag] = f"{PLACEHOLDER}{row[tag]}"
 
 
 def _expected(before: Mapping[str, Any], write: Write, side: str, tags: list[str]) -> dict[str, Any]:
@@ -189,10 +209,34 @@ def _update_link(db: Connection, write: Write, row: Mapping[str, Any]) -> None:
         links.update(db, pd.DataFrame([{"id": write.link_id, **values}]))
 
 
-def _tell_follower(db: Connection, loading: Loading, write: Write, key: str, link: int) -> None:
-    """Tell the change that completes a create (stamp, marker) which record it is about."""
+def _news(
+    db: Connection, loading: Loading, done: Sequence[tuple[Held, Mapping[str, Any]]]
+) -> dict[int, list[dict[str, str]]]:
+    """What only the new member itself could tell its entry: read-only sources (R52), as fields by change id."""
+    created = [(held.write, row) for held, row in done if held.write.op == "create"]
+    sources = [m for m in loading.layout.mappings if m.one_way and not m.broken]
+    if not created or not sources:
+        return {}
+    entries = _as_read(db, loading, "maximizer", [write.entry_id for write, _ in created], [m.tag for m in sources])
+    news: dict[int, list[dict[str, str]]] = {write.id: [] for write, _ in created}
+    for mapping in sources:
+        seen = texts(row[mapping.tag] or "" for _, row in created)
+        old = texts(entries.get(write.entry_id, {}).get(mapping.tag) or "" for write, _ in created)
+        encoded = to_maximizer(mapping, seen, old, loading.today)
+        told = zip(created, seen, old, encoded.value, encoded.problem, strict=True)
+        for (write, _), source, before, value, problem in told:
+            if not problem and value not in ("", before):
+                item = {"field": mapping.tag, "old": before, "new": value, "seen": source, "note": "", "rule": "R52"}
+                news[write.id].append(item)
+    return news
+
+
+def _tell_follower(
+    db: Connection, loading: Loading, write: Write, key: str, link: int, news: Sequence[Mapping[str, str]]
+) -> None:
+    """Tell the change that completes a create (stamp, marker) which record it is about, and what else it has to say."""
     if write.side == "mailchimp":
-        changes.follow(db, loading.run_id, "maximizer", write.entry_id, contact_id=key, link_id=link)
+        changes.follow(db, loading.run_id, "maximizer", write.entry_id, news, contact_id=key, link_id=link)
     else:
         changes.follow(db, loading.run_id, "mailchimp", write.contact_id, entry_id=key, link_id=link)
 

@@ -49,15 +49,12 @@ def _create(loading: Loading, window: Sequence[Write]) -> bool:
         else:
             made[key] = write
     rows = _by_keys(loading, list(made))
-    done, marked = [], True
     for key, write in made.items():
-        row = rows.get(key)
-        if row is None:
+        if key not in rows:
             close_failed(loading, write, Ambiguous("maximizer", "create entry", "the new entry was not found"))
-            continue
-        held = records.entries([row], loading.layout)
-        marked = marked and held["marker"].iloc[0] == write.marker
-        done.append(Held(write, row))
+    done = [Held(write, rows[key]) for key, write in made.items() if key in rows]
+    stored = records.entries([held.row for held in done], loading.layout)["marker"].tolist() if done else []
+    marked = all(marker == held.write.marker for marker, held in zip(stored, done, strict=True))
     confirm(loading, "maximizer", done)
     loading.progress(len(window))
     return marked

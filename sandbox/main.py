@@ -1,5 +1,6 @@
 """Both simulated services on their own, until they are stopped."""
 
+import json
 import signal
 import sys
 import threading
@@ -22,26 +23,32 @@ def run(
     seed: int = 0,
     profile: str = "on-premise",
     out: TextIO | None = None,
+    as_json: bool = False,
 ) -> None:
     """Serves Mailchimp on `port` and Maximizer on the next one (0: free ones) until Ctrl-C or SIGTERM.
 
-    Prints the settings to use, one per line, so that they can be read by a shell or kept as `.env`.
+    Prints the settings to use, one per line, so that they can be read by a shell or kept as `.env`; or as JSON.
+    The cloud allows 30 calls in 10 seconds, as in its smallest plan.
     Raises ValueError for a bad `faults` text or an unknown profile, OSError for a port that is taken.
     """
     plan = Faults(faults, seed)
     clock = SystemClock()
-    world = build_world(seed, people, profile, clock)
+    world = build_world(seed, people, profile, clock, quirks={"rate-limit"} if profile == "cloud" else ())
     with ExitStack() as stack, _stopping() as stopped:
         doors = [Door(service, clock, plan, latency_ms=latency_ms) for service in (world.mailchimp, world.maximizer)]
         servers = [stack.enter_context(serve(door, port and port + n)) for n, door in enumerate(doors)]
-        stream = out or sys.stdout
-        for name, value in settings(world, servers[0], servers[1]).items():
-            print(f"{name}={value}", file=stream)
-        print(
-            f"# list {world.list_id}; steered under /_sandbox/ of both ports; Ctrl-C stops it", file=stream, flush=True
-        )
+        _announce(settings(world, servers[0], servers[1]), world.list_id, out or sys.stdout, as_json)
         while not stopped.wait(0.5):
             pass
+
+
+def _announce(values: dict[str, str], list_id: str, stream: TextIO, as_json: bool) -> None:
+    if as_json:
+        text = json.dumps({"settings": values, "list": list_id}, indent=2)
+    else:
+        lines = [f"{name}={value}" for name, value in values.items()]
+        text = "\n".join([*lines, f"# list {list_id}; steered under /_sandbox/ of both ports; Ctrl-C stops it"])
+    print(text, file=stream, flush=True)
 
 
 def settings(world: World, mailchimp: Server, maximizer: Server) -> dict[str, str]:

@@ -7,7 +7,8 @@ sent: the next compare plans again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -69,9 +70,18 @@ def mark(db: Connection, ids: Iterable[int], state: str, **columns: Any) -> int:
     return int(db.execute(change.update().where(these).values(state=state, **columns)).rowcount)
 
 
-def follow(db: Connection, run_id: int, side: str, target: str, **columns: Any) -> int:
-    """Fill in columns of a run's planned change of one record, named by its target; how many (0 or 1)."""
+def follow(
+    db: Connection, run_id: int, side: str, target: str, more: Sequence[Mapping[str, str]] = (), **columns: Any
+) -> int:
+    """Fill in columns of a run's planned change of one record, named by its target; how many (0 or 1).
+
+    ``more``: fields to set beside those that were planned (old, new, seen, note, rule).
+    """
     same = and_(change.c.run_id == run_id, change.c.side == side, change.c.target == target, _PLANNED)
+    planned = db.execute(select(change.c.fields).where(same)).scalar_one_or_none() if more else None
+    if planned is not None:
+        body = json.loads(planned)
+        columns["fields"] = json.dumps({**body, "set": [*body["set"], *more]}, ensure_ascii=False)
     return int(db.execute(change.update().where(same).values(columns)).rowcount)
 
 

@@ -6,7 +6,21 @@ from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal_column, or_, select, union
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    exists,
+    func,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+    text,
+    union,
+)
 
 from storage import bulk
 from storage.tables import baseline, entry_snapshot, link, member_snapshot
@@ -119,10 +133,58 @@ def put_baselines(db: Connection, frame: pd.DataFrame) -> int:
     return bulk.upsert(db, baseline, BASELINE_COLUMNS, rows, ("link_id",), fresh=fresh)
 
 
-def hashes(db: Connection, connection_id: int) -> pd.DataFrame:
-    """Of every link that has not ended: ``id``, ``contact_id``, ``entry_id``, ``state`` and the hashes last seen."""
-    columns = [link.c[name] for name in ("id", "contact_id", "entry_id", "state", "member_hash", "entry_hash")]
-    return bulk.read(db, select(*columns).where(link.c.connection_id == connection_id, _ALIVE))
+def moved(db: Connection, connection_id: int, run_id: int, *, full: bool) -> list[int]:
+    """Ids of the links with something to look at in a run.
+
+    ``full``: one of their rows is not staged as it was last settled, or not at all. Else: one is staged differently,
+    or the link is unfinished.
+    """
+    if full:
+        names = {"connection": connection_id, "run": run_id}
+        found = {number for side in _SIDES for number in db.execute(text(_not_as_settled(db, side)), names).scalars()}
+        return sorted(found)
+    differs = []
+    for table, key, last in (
+        (member_snapshot, "contact_id", link.c.member_hash),
+        (entry_snapshot, "entry_id", link.c.entry_hash),
+    ):
+        same = and_(table.c.run_id == run_id, table.c[key] == link.c[key])
+        differs.append(exists().where(same, table.c.row_hash != last))
+    touching = link.c.id.in_(_touching(connection_id, run_id))
+    return sorted(db.execute(select(link.c.id).where(touching, or_(_UNFINISHED, *differs))).scalars())
+
+
+_SIDES = ("member", "entry")
+
+
+def _not_as_settled(db: Connection, side: str) -> str:
+    """A million look-ups that walk two indexes side by side; left alone, SQLite takes one that jumps through rows."""
+    key = "contact_id" if side == "member" else "entry_id"
+    hints = db.dialect.name == "sqlite"
+    by_link, by_row = (f"INDEXED BY ix_{name}_hash" if hints else "" for name in (f"link_{side}", f"{side}_snapshot"))
+    return f"""
+        SELECT link.id FROM link {by_link}
+        WHERE link.connection_id = :connection AND link.state <> 'ended' AND NOT EXISTS (
+            SELECT 1 FROM {side}_snapshot AS now {by_row}
+            WHERE now.run_id = :run AND now.{key} = link.{key} AND now.row_hash = link.{side}_hash)
+        ORDER BY link.{key}"""  # noqa: S608 (names of ours only)
+
+
+def unread(db: Connection, connection_id: int, run_id: int, side: str, ids: Iterable[int] | None = None) -> list[str]:
+    """Records of a side that links hold and that are not staged in a run; of these links, or of all (None)."""
+    table, key = (member_snapshot, "contact_id") if side == "mailchimp" else (entry_snapshot, "entry_id")
+    staged = exists().where(table.c.run_id == run_id, table.c[key] == link.c[key])
+    ours = and_(link.c.connection_id == connection_id, _ALIVE, not_(staged))
+    if ids is not None:
+        ours = and_(ours, bulk.among(db, link.c.id, ids))
+    return list(db.execute(select(link.c[key]).where(ours).order_by(link.c[key])).scalars())
+
+
+def unlinked(db: Connection, connection_id: int, run_id: int, side: str) -> list[str]:
+    """Staged records of a side that no link holds."""
+    table, key = (member_snapshot, "contact_id") if side == "mailchimp" else (entry_snapshot, "entry_id")
+    held = exists().where(link.c.connection_id == connection_id, link.c[key] == table.c[key], _ALIVE)
+    return list(db.execute(select(table.c[key]).where(table.c.run_id == run_id, not_(held))).scalars())
 
 
 def by_marker(db: Connection, connection_id: int, unique_email_ids: Iterable[str]) -> pd.DataFrame:
@@ -137,6 +199,25 @@ def holding(
     """All columns of the links that hold one of these addresses (in lower case) on either side, or one of these ids."""
     ours = and_(link.c.connection_id == connection_id, _ALIVE)
     listed = list(addresses)
-    held = [bulk.among(db, func.lower(link.c[name]), listed) for name in ("email", "email1")]
+    held = [bulk.among(db, func.lower(column), listed) for column in (link.c.email, link.c.email1)]
     marked = bulk.among(db, link.c.unique_email_id, unique_email_ids)
     return bulk.read(db, select(link).where(ours, or_(*held, marked)))
+
+
+def holding_now(db: Connection, connection_id: int, run_id: int, addresses: Iterable[str]) -> pd.DataFrame:
+    """Links one of whose records is staged under one of these addresses (in lower case), whatever was last seen.
+
+    Columns ``id``, ``contact_id``, ``entry_id``, ``email``, ``email1`` (as staged, "" for the side not asked) and
+    ``unique_email_id``; a link may have two rows.
+    """
+    listed, parts = list(addresses), []
+    for table, key, name in ((member_snapshot, "contact_id", "email"), (entry_snapshot, "entry_id", "email1")):
+        held = {"email": literal_column("''"), "email1": literal_column("''"), name: table.c[name]}
+        columns = [
+            *(link.c[one] for one in ("id", "contact_id", "entry_id")),
+            *(held[one].label(one) for one in ("email", "email1")),
+        ]
+        staged = and_(table.c[key] == link.c[key], table.c.run_id == run_id)
+        ours = and_(link.c.connection_id == connection_id, _ALIVE, bulk.among(db, func.lower(table.c[name]), listed))
+        parts.append(bulk.read(db, select(*columns, link.c.unique_email_id).join(table, staged).where(ours)))
+    return pd.concat(parts, ignore_index=True)

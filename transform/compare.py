@@ -14,7 +14,7 @@ import pandas as pd
 
 from domain import values
 from domain.fields import FieldMapping, kinds
-from domain.records import MAILCHIMP_WAITS, MAXIMIZER_WAITS, OURS, PLACEHOLDER
+from domain.records import LAST_NAME, MAILCHIMP_WAITS, MAXIMIZER_WAITS, PLACEHOLDER
 
 CELLS = ("row", "tag", "verdict", "conflict", "mailchimp", "maximizer", "value", "problem", "note", "remark")
 
@@ -42,6 +42,7 @@ def compare(pairs: Aligned, mappings: tuple[FieldMapping, ...], conflict: str, t
     ``row``: position of the pair. ``verdict``: see ``_verdicts``, with four outcomes that write nothing
     (``same``, ``protected``, ``frozen``, ``withheld``). ``value``: what the target shall hold, canonical for it.
     ``note``: the note that the baseline shall carry. ``conflict``: both sides held different values.
+    ``remark``: options without a counterpart, which are reported even where the rest is ``unchanged``.
     """
     parts = [_column(pairs, m, conflict, today) for m in mappings if not m.broken]
     parts = [part for part in parts if len(part)]
@@ -56,6 +57,8 @@ def _column(pairs: Aligned, mapping: FieldMapping, conflict: str, today: date) -
     touched = (now[0] != now[2]).to_numpy() | (now[1] != now[3]).to_numpy()
     if notes is not None:
         touched |= notes.isin([MAILCHIMP_WAITS, MAXIMIZER_WAITS]).to_numpy()
+        touched |= (notes.str.startswith(PLACEHOLDER) & (now[1] != "")).to_numpy(bool)
+    touched |= _unpaired(mapping, now[0], "mailchimp") | _unpaired(mapping, now[1], "maximizer")
     rows = np.flatnonzero(touched)
     if not len(rows):
         return pd.DataFrame()
@@ -70,7 +73,14 @@ def _column(pairs: Aligned, mapping: FieldMapping, conflict: str, today: date) -
     sends = pairs.sends.take(rows).to_numpy().astype(bool)
     cells = _judge(mapping, member, entry, member_seen, entry_seen, note, sends, conflict, today)
     cells.insert(0, "row", rows)
-    return cells[cells["verdict"] != "unchanged"]
+    return cells[(cells["verdict"] != "unchanged") | (cells["remark"] != "")]
+
+
+def _unpaired(mapping: FieldMapping, sets: pd.Series, side: str) -> np.ndarray:
+    """Where a group or table holds options without a counterpart: reported for as long as they are there (R28)."""
+    if mapping.mailchimp.kind != "group":
+        return np.zeros(len(sets), bool)
+    return (values.paired_only(mapping, sets, side) != sets).to_numpy() & sets.notna().to_numpy()
 
 
 def _verdicts(
@@ -112,19 +122,23 @@ def _judge(
     paired = [values.paired_only(mapping, column, "mailchimp") for column in (member, member_seen)]
     paired += [values.paired_only(mapping, column, "maximizer") for column in (entry, entry_seen)]
     first = (member_seen.isna() | entry_seen.isna()).to_numpy()
-    moved_member = (paired[0] != paired[1]).to_numpy() | (note == MAILCHIMP_WAITS).to_numpy()
-    moved_entry = (paired[2] != paired[3]).to_numpy() | (note == MAXIMIZER_WAITS).to_numpy()
-
     # A value that we wrote ourselves counts as empty towards the other side (R10, R23).
-    ours = (note == OURS).to_numpy() & (entry_seen.isna() | (entry == entry_seen)).to_numpy()
-    own_text = entry.mask(pd.Series(ours), "")
+    member_ours = _placeholders(mapping, member, note, first)
+    own_text = entry.mask(_stand_ins(mapping, entry, entry_seen), "")
     to_member = values.to_mailchimp(mapping, own_text)
-    would, filled = _with_placeholder(mapping, to_member.value, member, member_seen, note, first, today)
     to_entry = values.to_maximizer(mapping, member, entry, today)
-    same = (would == paired[0]).to_numpy() | (to_entry.value == entry).to_numpy()
+    would, filled = _with_placeholder(mapping, to_member.value, member, member_ours, today)
 
-    member_empty = (paired[0] == "").to_numpy()
+    member_empty = (paired[0] == "").to_numpy() | member_ours
     entry_empty = (own_text == "").to_numpy() | (paired[2] == "").to_numpy()
+    moved_member = (paired[0] != paired[1]).to_numpy() | (note == MAILCHIMP_WAITS).to_numpy()
+    # A placeholder gives way as soon as there is a true value.
+    moved_entry = (paired[2] != paired[3]).to_numpy() | (note == MAXIMIZER_WAITS).to_numpy()
+    moved_entry |= member_ours & ~entry_empty
+    # Both empty are equal, unless the field is mandatory and we have a reason to write (R22).
+    lacking = filled & (paired[0] == "").to_numpy() & (first | moved_entry)
+    same = (would == paired[0]).to_numpy() | (to_entry.value == entry).to_numpy() & ~lacking
+
     if mapping.one_way:
         verdict = np.where(same, "same", "mailchimp").astype(object)
         collided = np.zeros(len(member), bool)
@@ -136,50 +150,55 @@ def _judge(
     frozen = (verdict == "maximizer") & ~sends
     towards_member = (verdict == "maximizer") & sends
     towards_entry = verdict == "mailchimp"
-    problem = to_member.problem.where(towards_member, to_entry.problem.where(towards_entry, ""))
-    withheld = (problem != "").to_numpy()
     protected = towards_entry & mapping.protected
+    problem = to_member.problem.where(towards_member, to_entry.problem.where(towards_entry & ~protected, ""))
+    withheld = (problem != "").to_numpy()
     verdict[frozen] = "frozen"
     verdict[withheld] = "withheld"
     verdict[protected] = "protected"
     waiting = np.where(towards_member, MAXIMIZER_WAITS, MAILCHIMP_WAITS)
-    kept_note = np.where(filled & (same | towards_member), PLACEHOLDER, np.where(ours, OURS, ""))
+    kept = np.where(filled & (same | towards_member), PLACEHOLDER + would, "")
+    waits = np.where(towards_member & member_ours, PLACEHOLDER + member, waiting)
     return pd.DataFrame(
         {
             "tag": mapping.tag,
             "verdict": verdict,
-            "conflict": collided,
+            "conflict": collided & ~protected & ~frozen,
             "mailchimp": member,
             "maximizer": entry,
             "value": would.where(pd.Series(towards_member), to_entry.value.where(pd.Series(towards_entry))),
-            "problem": problem.where(~pd.Series(protected), ""),
-            "note": values.texts(np.where(withheld & ~protected, waiting, kept_note)),
-            "remark": to_member.note.where(to_member.note != "", to_entry.note),
+            "problem": problem,
+            "note": values.texts(np.where(withheld, waits, kept)),
+            "remark": to_member.note.str.cat(to_entry.note, sep="; ").str.strip("; "),
         }
     )
 
 
+def _placeholders(mapping: FieldMapping, member: pd.Series, note: pd.Series, first: np.ndarray) -> np.ndarray:
+    """Where the member holds a placeholder of ours: the note tells, at a first meeting the value itself (R23)."""
+    noted = (note == PLACEHOLDER + member).to_numpy(bool)
+    if not mapping.mailchimp.required:
+        return noted
+    return noted | first & member.isin(kinds()["placeholder"]["recognised"]["values"]).to_numpy(bool)
+
+
+def _stand_ins(mapping: FieldMapping, entry: pd.Series, entry_seen: pd.Series) -> pd.Series:
+    """Where an address stands in for the last name that Maximizer requires, and nobody has edited it since (R10)."""
+    if mapping.maximizer.ref != LAST_NAME:
+        return pd.Series(False, index=entry.index)
+    unmoved = entry_seen.isna() | (entry == entry_seen)
+    return entry.str.fullmatch(values.EMAIL).fillna(False).astype(bool) & unmoved
+
+
 def _with_placeholder(
-    mapping: FieldMapping,
-    encoded: pd.Series,
-    member: pd.Series,
-    member_seen: pd.Series,
-    note: pd.Series,
-    first: np.ndarray,
-    today: date,
+    mapping: FieldMapping, encoded: pd.Series, member: pd.Series, member_ours: np.ndarray, today: date
 ) -> tuple[pd.Series, np.ndarray]:
-    """What Mailchimp would store when an empty Maximizer value meets a mandatory field (R22, R23).
+    """What Mailchimp would store when an empty Maximizer value meets a mandatory field (R22), and where that is so.
 
     A placeholder that stands there already is kept, so that "today" and "first item" do not change by the day.
-    Returns the values and where they are placeholders.
     """
     empty = (encoded == "").to_numpy()
-    unmoved = (member_seen.isna() | (member == member_seen)).to_numpy()
-    kept = empty & (note == PLACEHOLDER).to_numpy() & unmoved
-    if mapping.mailchimp.required and not mapping.one_way:
-        recognised = member.isin(kinds()["placeholder"]["recognised"]["values"]).to_numpy()
-        kept |= empty & first & recognised
-        encoded = encoded.mask(pd.Series(empty & ~kept), mapping.mailchimp.placeholder(today))
-    else:
-        empty = kept
-    return encoded.mask(pd.Series(kept), member), empty
+    if mapping.mailchimp.required:
+        encoded = encoded.mask(pd.Series(empty), mapping.mailchimp.placeholder(today))
+    encoded = encoded.mask(pd.Series(empty & member_ours), member)
+    return encoded, empty & (encoded != "").to_numpy()

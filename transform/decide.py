@@ -39,7 +39,7 @@ def decide(given: Inputs, policy: Policy) -> ChangeSet:
         findings=_stack([known.findings, *fresh.findings], FINDING).drop_duplicates(["kind", "key", "field"]),
         evaluated=tuple(known.evaluated + fresh.evaluated),
     )
-    placeholders = changes["fields"].str.count(f'"note":"{PLACEHOLDER}"').sum() if len(changes) else 0
+    placeholders = changes["fields"].str.count(f'"note":"{PLACEHOLDER}').sum() if len(changes) else 0
     result.tallies = {
         "conflicts": int((result.findings["kind"] == "conflict").sum()),
         "protected": int((result.findings["kind"] == "protected").sum()),
@@ -80,8 +80,12 @@ class _Newcomers:
                 remedy="decide which record is the right one, mend or merge the other, then release it",
             )
         )
-        self.evaluated = [f"member:{key}" for key in self.members["contact_id"]]
-        self.evaluated += [f"entry:{key}" for key in self.entries["entry_id"]]
+        # Also who is gone, archived or out of scope by now: what waited for them is over.
+        others = entries.loc[~entries["entry_id"].isin(known.entries), "entry_id"]
+        self.evaluated = [
+            f"member:{key}" for key in members.loc[~members["contact_id"].isin(known.members), "contact_id"]
+        ]
+        self.evaluated += [f"entry:{key}" for key in others]
         resting = list(given.resting)
         taken = list(stopped["key"]) + resting
         pairs = self.matched.pairs
@@ -283,7 +287,8 @@ def _unsettled(
     busy = updates["contact_id"].isin(busy_members[busy_members != ""]) | updates["entry_id"].isin(
         busy_entries[busy_entries != ""]
     )
-    return updates.assign(member_hash=updates["member_hash"].mask(busy), entry_hash=updates["entry_hash"].mask(busy))
+    # As Int64: a hash that shares a column with a missing one must not become a float.
+    return updates.assign(**{name: updates[name].astype("Int64").mask(busy) for name in ("member_hash", "entry_hash")})
 
 
 def _unchanged(updates: pd.DataFrame, changes: pd.DataFrame) -> int:

@@ -56,6 +56,7 @@ def linked(given: Inputs, policy: Policy, draft: Draft) -> Linked:
     ended = updates[updates["state"] == "ended"]
     kept = updates[updates["state"] != "ended"]
     unread = seen[seen["case"] == presence.UNREAD]
+    judged_now = seen[seen["case"] != presence.UNREAD]
     moved = here[judgement.actions["action"].to_numpy() == NEW_ENTRY] if len(here) else here
     left_alone = moved[(moved["e_flag"] != "Yes") | (moved["status"] != "subscribed")]
     doubtful = left_alone[left_alone["e_flag"] == "Yes"]
@@ -76,7 +77,8 @@ def linked(given: Inputs, policy: Policy, draft: Draft) -> Linked:
         released_members=list(ended["contact_id"]),
         ended=[int(i) for i in ended["id"]],
         no_create=list(left_alone["entry_id"]),
-        evaluated=[f"member:{key}" for key in here["contact_id"]] + [f"entry:{key}" for key in here["entry_id"]],
+        evaluated=[f"member:{key}" for key in judged_now["contact_id"]]
+        + [f"entry:{key}" for key in judged_now["was_entry"]],
     )
 
 

@@ -13,6 +13,7 @@ from domain.values import address_key
 
 MARKER, PAIR, EMAIL = "marker", "client id", "e-mail"
 STEPS = (MARKER, PAIR, EMAIL)
+_NOBODY = pd.DataFrame({name: pd.Series(dtype="str") for name in ("contact_id", "entry_id", "reason")})
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,12 @@ def match(members: pd.DataFrame, entries: pd.DataFrame, holders: pd.DataFrame) -
     ``holders``: contact_id, entry_id, email, email1, unique_email_id of links that a newcomer might claim.
     The answer does not depend on the order of rows.
     """
+    if not len(members) and not len(entries):
+        return Matched(_NOBODY, _rows("", members["contact_id"], "", members["contact_id"]), _NOBODY)
     edges = _edges(members, entries)
     chosen, torn = _choose(edges)
     held = _held(members[members["status"] == "subscribed"], entries[entries["flag"] == "Yes"], holders)
-    # One entry, several members: nobody gets it.
-    crowded = chosen[chosen.duplicated("entry_id", keep=False)]
+    crowded = _contested(chosen, edges, torn["key"])
     flagged = entries[entries["flag"] == "Yes"]
     twins = _twins(flagged, edges)
     stopped = pd.concat([torn, _crowded(crowded), held, twins], ignore_index=True)
@@ -103,6 +105,15 @@ def _choose(edges: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         ignore_index=True,
     )
     return chosen, torn
+
+
+def _contested(chosen: pd.DataFrame, edges: pd.DataFrame, torn: pd.Series) -> pd.DataFrame:
+    """Rows of ``chosen`` whose entry several members choose, or a torn one claims on the same step or a better one."""
+    rank = {step: n for n, step in enumerate(STEPS)}
+    claims = edges.loc[edges["contact_id"].isin(torn), ["entry_id", "step"]]
+    best = claims["step"].map(rank).groupby(claims["entry_id"]).min()
+    claimed = chosen["entry_id"].map(best) <= chosen["reason"].map(rank)
+    return chosen[chosen.duplicated("entry_id", keep=False) | claimed]
 
 
 def _crowded(crowded: pd.DataFrame) -> pd.DataFrame:

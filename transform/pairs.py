@@ -53,7 +53,7 @@ def judged(
     to_members = plan.cell_items(cells, "mailchimp") if len(cells) else plan.own(seen.index[:0], "", "", rule="")
     to_entries = plan.cell_items(cells, "maximizer") if len(cells) else to_members
     if len(to_members):
-        to_members = complete_addresses(to_members, members, policy)
+        to_members = complete_addresses(to_members, members, entries, policy)
         cells = plan.withhold(cells, to_members)
     _draft_addresses(draft, seen, actions)
     draft.add("mailchimp", "update", seen, to_members, target="contact_id", rule="R31")

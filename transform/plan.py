@@ -103,7 +103,11 @@ def cell_items(cells: pd.DataFrame, towards: str) -> pd.DataFrame:
     """Items of the cells whose value goes to a side (verdict = the side it comes from)."""
     source = "maximizer" if towards == "mailchimp" else "mailchimp"
     going = cells[cells["verdict"] == source]
-    rule = pd.Series("R31", index=going.index).mask(going["note"] == PLACEHOLDER, "R22").mask(going["conflict"], "R30")
+    rule = (
+        pd.Series("R31", index=going.index)
+        .mask(going["note"].str.startswith(PLACEHOLDER), "R22")
+        .mask(going["conflict"], "R30")
+    )
     data = {
         "row": going["row"],
         "field": going["tag"],

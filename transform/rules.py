@@ -10,44 +10,63 @@ from domain import values
 from domain.changeset import LAST_NAME as NAMELESS
 from domain.changeset import Policy
 from domain.fields import FieldMapping, kinds
-from domain.records import MAXIMIZER_WAITS, OURS, PLACEHOLDER
+from domain.records import LAST_NAME, MAXIMIZER_WAITS, PLACEHOLDER
+from domain.values import address_key
 
-LAST_NAME = "LastName"
 # One row per record and field: what a create or update carries.
 ITEM = ("row", "field", "old", "new", "seen", "note", "rule", "problem")
 
 
-def complete_addresses(items: pd.DataFrame, members: pd.DataFrame, policy: Policy) -> pd.DataFrame:
-    """Items towards Mailchimp with every touched address made whole or withheld.
+def complete_addresses(
+    items: pd.DataFrame, members: pd.DataFrame, entries: pd.DataFrame, policy: Policy
+) -> pd.DataFrame:
+    """Items towards Mailchimp with every touched address made whole, cleared, or withheld.
 
     ``items``: columns ITEM, ``row`` = position in ``members`` (columns of address parts as they are now, "" where a
-    new member has none). Mailchimp refuses an address without street, city, state and postal code: a mandatory one is
-    filled (R22), any other partial one is withheld as a whole, and one whose parts are all empty is cleared.
+    new member has none) and in ``entries`` (the same parts as Maximizer has them). Mailchimp refuses an address without
+    street, city, state and postal code: a mandatory one is filled (R22), any other partial one is withheld as a whole,
+    and one that Maximizer has emptied is cleared. A country goes only with its address: Mailchimp fills in its own.
     """
     table = kinds()["address"]
     for tag in policy.layout.address_tags:
         names = [f"{tag}.{part}" for part in table["parts"]]
-        mine = items["field"].isin(names)
-        if not mine.any():
+        touched = items[items["field"].isin(names) & (items["problem"] == "")]
+        if not len(touched):
             continue
-        touched = items[mine]
         rows = touched["row"].unique()
-        after = members.loc[rows, names].fillna("")
+        now = members.loc[rows, names].fillna("")
         changed = touched.pivot_table(index="row", columns="field", values="new", aggfunc="last")
-        for name in changed.columns:
-            after[name] = changed[name].reindex(rows).fillna(after[name])
+        after = changed.reindex(index=rows, columns=names).astype("str").fillna(now)
+        country = f"{tag}.country"
         need = [f"{tag}.{part}" for part in table["required"]]
         lacking = after[need] == ""
-        partial = lacking.any(axis=1) & (after != "").any(axis=1)
-        mandatory = _mandatory(policy, tag)
-        if mandatory:
-            items = pd.concat([items, _filled(after, lacking, members, mandatory, policy.today)], ignore_index=True)
+        if mandatory := _mandatory(policy, tag):
+            items = pd.concat([items, _filled(after, lacking, now, mandatory, policy.today)], ignore_index=True)
             items = items.drop_duplicates(["row", "field"], keep="last", ignore_index=True)
-            continue
-        withheld = items["field"].isin(names) & items["row"].isin(after.index[partial])
-        items["problem"] = items["problem"].mask(withheld, "the address is incomplete")
-        items["note"] = items["note"].mask(withheld, MAXIMIZER_WAITS)
+        else:
+            mapped = [m.tag for m in policy.layout.fields if m.tag in names]
+            emptied = (entries.loc[rows, mapped] == "").all(axis=1)
+            cleared = emptied & (after.drop(columns=country) == "").all(axis=1)
+            items = _without_country(items, country, now[cleared & (now[country] != "")])
+            after[country] = after[country].mask(cleared, "")
+            partial = lacking.any(axis=1) & (after != "").any(axis=1)
+            held = items["field"].isin(names) & items["row"].isin(after.index[partial])
+            items = _held(items, held, "the address is incomplete")
+        standing = after.index[(after[need] != "").any(axis=1) | bool(mandatory)]
+        bare = (items["field"] == country) & (items["new"] == "") & (items["old"] != "") & (items["problem"] == "")
+        items = _held(items, bare & items["row"].isin(standing), "Mailchimp keeps a country with every address")
     return items
+
+
+def _held(items: pd.DataFrame, held: pd.Series, problem: str) -> pd.DataFrame:
+    return items.assign(problem=items["problem"].mask(held, problem), note=items["note"].mask(held, MAXIMIZER_WAITS))
+
+
+def _without_country(items: pd.DataFrame, country: str, now: pd.DataFrame) -> pd.DataFrame:
+    """Items that clear the country too, of members (rows of ``now``) whose address goes."""
+    going = _items(now.index, country, values.texts([""] * len(now)), values.texts([""] * len(now)), rule="R31")
+    whole = pd.concat([items, going.assign(old=now[country].to_numpy())], ignore_index=True)
+    return whole.drop_duplicates(["row", "field"], ignore_index=True)
 
 
 def _mandatory(policy: Policy, tag: str) -> FieldMapping | None:
@@ -55,19 +74,16 @@ def _mandatory(policy: Policy, tag: str) -> FieldMapping | None:
 
 
 def _filled(
-    after: pd.DataFrame, lacking: pd.DataFrame, members: pd.DataFrame, mapping: FieldMapping, today: date
+    after: pd.DataFrame, lacking: pd.DataFrame, now: pd.DataFrame, mapping: FieldMapping, today: date
 ) -> pd.DataFrame:
     """An item with the placeholder for every part that a mandatory address lacks."""
     parts = []
+    fill = mapping.mailchimp.placeholder(today) or "-"
     for name in lacking.columns:
         rows = after.index[lacking[name]]
-        now = members.loc[rows, name].fillna("")
-        fill = mapping.mailchimp.placeholder(today) or "-"
-        parts.append(
-            pd.DataFrame(
-                {"row": rows, "field": name, "old": now.to_numpy(), "new": fill, "seen": "", "note": PLACEHOLDER}
-            ).assign(rule="R22", problem="")
-        )
+        new, seen = values.texts([fill] * len(rows)), values.texts([""] * len(rows))
+        items = _items(rows, name, new, seen, note=PLACEHOLDER + new, rule="R22")
+        parts.append(items.assign(old=now.loc[rows, name].to_numpy()))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -78,24 +94,26 @@ def new_members(entries: pd.DataFrame, policy: Policy) -> pd.DataFrame:
     for mapping in policy.layout.fields:
         if mapping.one_way or mapping.broken:
             continue
-        encoded = values.to_mailchimp(mapping, entries[mapping.tag].fillna(""))
+        own = entries[mapping.tag].fillna("")
+        if mapping.maximizer.ref == LAST_NAME:  # an address that stands in for a last name is no name (R10)
+            own = own.mask(address_key(own) == address_key(entries["email1"]), "")
+        encoded = values.to_mailchimp(mapping, own)
         value = encoded.value.fillna("")
-        note, rule = blank, "R18"
-        if mapping.mailchimp.required and "." not in mapping.tag:
-            fill = mapping.mailchimp.placeholder(policy.today)
-            note = blank.mask(value == "", PLACEHOLDER if fill else "")
-            value = value.mask(value == "", fill)
-        note = note.mask((encoded.problem != "") & (note == ""), MAXIMIZER_WAITS)
-        items = _items(entries.index, mapping.tag, value, entries[mapping.tag], note=note, rule=rule)
+        items = _items(entries.index, mapping.tag, value, entries[mapping.tag], rule="R18")
         parts.append(items.assign(problem=encoded.problem.to_numpy()))
+        # A placeholder goes also where the true value cannot (R28); that one is reported by its own item.
+        fill = mapping.mailchimp.placeholder(policy.today) if mapping.mailchimp.required else ""
+        if fill and "." not in mapping.tag:
+            filled = items[value.to_numpy() == ""]
+            parts.append(filled.assign(new=fill, note=PLACEHOLDER + fill, rule="R22"))
     for field in policy.unmapped_required:
         fill = field.placeholder(policy.today)
         if fill:
             parts.append(_items(entries.index, field.tag, values.texts([fill] * len(entries)), blank, rule="R22"))
     items = pd.concat(parts, ignore_index=True)
     empty = pd.DataFrame(dict.fromkeys(policy.layout.member_tags, blank), index=entries.index)
-    whole = complete_addresses(items, empty, policy)
-    return whole[(whole["new"] != "") | (whole["problem"] != "") | (whole["note"] != "")]
+    whole = complete_addresses(items, empty, entries, policy)
+    return whole[(whole["new"] != "") | (whole["problem"] != "")]
 
 
 def new_entries(members: pd.DataFrame, policy: Policy) -> pd.DataFrame:
@@ -110,12 +128,12 @@ def new_entries(members: pd.DataFrame, policy: Policy) -> pd.DataFrame:
         if mapping.broken:
             continue
         encoded = values.to_maximizer(mapping, members[mapping.tag].fillna(""), blank, policy.today)
-        value, note = encoded.value.fillna(""), blank
+        value = encoded.value.fillna("")
+        items = _items(members.index, mapping.tag, value, members[mapping.tag], rule="R10")
+        parts.append(items.assign(problem=encoded.problem.to_numpy()))
         if mapping is last_name:
-            note = blank.mask(value == "", OURS)
-            value = value.mask(value == "", members["email"])
-        items = _items(members.index, mapping.tag, value, members[mapping.tag], note=note, rule="R10")
-        parts.append(items.assign(problem=encoded.problem.where(note != OURS, "").to_numpy()))
+            nameless = items[value.to_numpy() == ""]
+            parts.append(nameless.assign(new=members.loc[value == "", "email"].to_numpy()))
     if last_name is None:
         parts.append(_items(members.index, NAMELESS, members["email"], blank, rule="R10"))
     items = pd.concat(parts, ignore_index=True)

@@ -37,9 +37,18 @@ def register(app: typer.Typer) -> None:
 
 
 def lists(call: Call) -> None:
-    """Lists of the Mailchimp account; the selected one is marked."""
+    """Lists of the account; marks the selected one."""
+    from flows.services import connect
+    from storage import connections
+    from storage.schema import current, require_current
+
     call.progress("reading the lists")
-    selected = call.connection.list_id
+    # Needed to choose one, so also before the first set-up.
+    selected = ""
+    if current(call.engine) is not None:
+        require_current(call.engine)
+        found = connections.find(call.engine, call.settings.connection)
+        selected = found.list_id if found else ""
     rows = [
         {
             "id": row["id"],
@@ -47,7 +56,7 @@ def lists(call: Call) -> None:
             "members": (row.get("stats") or {}).get("member_count", 0),
             "selected": row["id"] == selected,
         }
-        for row in call.services.mailchimp.lists()
+        for row in connect(call.settings).mailchimp.lists()
     ]
 
     def tell() -> None:
@@ -60,10 +69,13 @@ def lists(call: Call) -> None:
 
 
 def fields(call: Call) -> None:
-    """Fields of both sides with their kinds, and what may be mapped to what."""
+    """Fields of both sides, their kinds and mappings.
+
+    Says for each Mailchimp field which Maximizer fields it may be mapped to.
+    """
     known, listed = _both_sides(call)
-    by_tag = {row.tag: row.field for row in _mappings(call)}
-    left, right = _mailchimp_rows(known, listed, by_tag), _maximizer_rows(listed, by_tag)
+    mapped = _mappings(call)
+    left, right = _mailchimp_rows(known, listed, mapped), _maximizer_rows(known, listed, mapped)
 
     def tell() -> None:
         show.heading("Mailchimp")
@@ -105,7 +117,10 @@ def map_list(call: Call) -> None:
 
 
 def map_add(call: Call, tag: TAG, field: FIELD, basic: BASIC = None) -> None:
-    """Map a Mailchimp field to a Maximizer field. The next sync is a full one."""
+    """Map a Mailchimp field to a Maximizer field.
+
+    The next sync is a full one.
+    """
     known, listed = _both_sides(call)
     old = _mapped(call, _tag(known, tag))
     if old is not None:
@@ -116,7 +131,10 @@ def map_add(call: Call, tag: TAG, field: FIELD, basic: BASIC = None) -> None:
 
 
 def map_modify(call: Call, tag: TAG, field: FIELD, basic: BASIC = None) -> None:
-    """Map a Mailchimp field to another Maximizer field. The next sync is a full one."""
+    """Change what a Mailchimp field is mapped to.
+
+    The next sync is a full one.
+    """
     known, listed = _both_sides(call)
     old = _mapped(call, _tag(known, tag))
     if old is None:
@@ -126,7 +144,7 @@ def map_modify(call: Call, tag: TAG, field: FIELD, basic: BASIC = None) -> None:
 
 
 def map_remove(call: Call, tag: TAG) -> None:
-    """Remove a mapping; nothing is changed on either side."""
+    """Remove a mapping; both sides stay as they are."""
     from storage import connections
 
     if tag.strip().upper() == "EMAIL":
@@ -205,32 +223,38 @@ def _shown(row: MappingRow) -> dict[str, Any]:
 
 
 def _mailchimp_rows(
-    known: Audience, listed: Sequence[MaximizerField], by_tag: dict[str, str]
+    known: Audience, listed: Sequence[MaximizerField], mapped: Sequence[MappingRow]
 ) -> list[dict[str, Any]]:
+    from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG
     from flows.describe import may_map
-    from flows.setup import OWN_TAGS
 
+    names = {m.ref: m.name for m in listed}
+    to = {EMAIL: "Email1"} | {row.mailchimp_ref: names.get(row.maximizer_ref, row.field) for row in mapped}
     return [
         {
             "tag": f.tag,
             "name": f.name,
             "kind": f.kind,
             "required": f.required,
-            "mapped_to": "Email1" if f.tag == "EMAIL" else by_tag.get(f.tag),
-            "compatible": [m.name for m in listed if may_map(f, m)] if f.tag not in OWN_TAGS else [],
+            "mapped_to": to.get(f.ref),
+            "compatible": [m.name for m in listed if f.tag not in (EMAIL, CLIENT_TAG, NUMBER_TAG) and may_map(f, m)],
         }
         for f in known.fields
     ]
 
 
-def _maximizer_rows(listed: Sequence[MaximizerField], by_tag: dict[str, str]) -> list[dict[str, Any]]:
+def _maximizer_rows(
+    known: Audience, listed: Sequence[MaximizerField], mapped: Sequence[MappingRow]
+) -> list[dict[str, Any]]:
+    tags = {f.ref: f.tag for f in known.fields}
+    pairs = [("Email1", "EMAIL"), *((row.maximizer_ref, tags.get(row.mailchimp_ref, row.tag)) for row in mapped)]
     return [
         {
             "name": m.name,
             "kind": m.kind,
             "basic": m.basic,
             "mandatory": m.mandatory,
-            "mapped_from": ["EMAIL"] if m.name == "Email1" else [t for t, f in by_tag.items() if f == m.name],
+            "mapped_from": [tag for ref, tag in pairs if ref == m.ref],
         }
         for m in listed
     ]

@@ -41,7 +41,10 @@ def setup(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before mappings or links are dropped.")] = False,
 ) -> None:
-    """Sign in to both sides, create what is missing, select the list. May be repeated."""
+    """Sign in, create what is missing, select a list.
+
+    May be repeated: what is there already is left alone.
+    """
     from flows.services import connect
     from flows.setup import Wish, set_up
 
@@ -101,7 +104,11 @@ def set_settings(
     call: Call,
     assignments: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="Such as interval=30m.")],
 ) -> None:
-    """Change sync settings: interval, buffer_ms, conflict, email_change, new_member_status, limits."""
+    """Change sync settings, such as interval=30m.
+
+    Names: interval, buffer_ms, conflict, email_change, new_member_status, ambiguous_wait, max_absent, max_changed,
+    max_new, max_blanked.
+    """
     from storage import connections
 
     pairs: dict[str, str] = {}

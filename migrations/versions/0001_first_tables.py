@@ -176,9 +176,25 @@ def _links() -> None:
         sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_link_connection_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_link")),
     )
-    op.create_index("ix_link_contact_id", "link", ["connection_id", "contact_id"], unique=False)
+    op.create_index("ix_member_snapshot_hash", "member_snapshot", ["run_id", "contact_id", "row_hash"], unique=False)
+    op.create_index("ix_entry_snapshot_hash", "entry_snapshot", ["run_id", "entry_id", "row_hash"], unique=False)
     op.create_index("ix_link_unique_email_id", "link", ["connection_id", "unique_email_id"], unique=False)
-    op.create_index("ix_link_entry_id", "link", ["connection_id", "entry_id"], unique=False)
+    op.create_index(
+        "ix_link_member_hash",
+        "link",
+        ["connection_id", "contact_id", "member_hash"],
+        unique=False,
+        sqlite_where=sa.text("state <> 'ended'"),
+        postgresql_where=sa.text("state <> 'ended'"),
+    )
+    op.create_index(
+        "ix_link_entry_hash",
+        "link",
+        ["connection_id", "entry_id", "entry_hash"],
+        unique=False,
+        sqlite_where=sa.text("state <> 'ended'"),
+        postgresql_where=sa.text("state <> 'ended'"),
+    )
     op.create_index(
         "ix_link_unfinished",
         "link",

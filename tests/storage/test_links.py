@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 import pytest
+from sqlalchemy import Connection as Database
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
@@ -127,7 +128,6 @@ def test_links_are_found_by_address_and_by_id(store: Engine, ours: Connection) -
         assert names(links.holding(db, ours.id, ["ann@x.test", "bob@x.test"], [])) == ["a", "b"]
         assert names(links.holding(db, ours.id, [], ["u2"])) == ["b"]
         assert names(links.holding(db, ours.id, [], [])) == []
-        assert names(links.hashes(db, ours.id)) == ["a", "b", "c"]
 
 
 def test_counts_by_state(store: Engine, ours: Connection) -> None:
@@ -155,3 +155,50 @@ def test_baselines_are_replaced_and_end_with_their_link(store: Engine, ours: Con
         assert links.baselines(db, ids[1:2]).link_id.tolist() == ids[1:2]
         links.end(db, ids[:1], "over")
         assert links.baselines(db).link_id.tolist() == ids[1:]
+
+
+def staged(db: Database, run: int, members: dict[str, int], entries: dict[str, int]) -> None:
+    base = {"found": True, "last_changed": "", "fields": "{}"}
+    snapshots.stage_members(
+        db,
+        run,
+        pd.DataFrame({"contact_id": list(members), "row_hash": list(members.values())}).assign(
+            **base, email="", unique_email_id="", web_id="", status="", pair=""
+        ),
+    )
+    names = [f"{n}#0" for n in entries]
+    snapshots.stage_entries(
+        db,
+        run,
+        pd.DataFrame({"entry_id": names, "row_hash": list(entries.values())}).assign(
+            **base, type="", email1="", email2="", email3="", flag="", marker=""
+        ),
+    )
+
+
+def test_what_moved_in_a_full_run(store: Engine, ours: Connection) -> None:
+    """Changed on either side, missing on either side, unfinished; not what is as it was."""
+    run = runs.start(store, ours.id, "sync", True, NOW)
+    with begin(store) as db:
+        frame = pairs(ours, "same", "member", "entry", "no-member", "no-entry", "open", "over")
+        frame = frame.assign(member_hash=pd.array([1, 1, 1, 1, 1, None, 1], "Int64"), entry_hash=2)
+        ids = links.insert(db, frame)
+        links.end(db, ids[6:], "over")
+        members = {"same": 1, "member": 9, "entry": 1, "no-entry": 1, "open": 1, "new": 5}
+        staged(db, run, members, {"same": 2, "member": 2, "entry": 9, "no-member": 2, "open": 2})
+        assert links.moved(db, ours.id, run, full=True) == ids[1:6]
+        assert links.unread(db, ours.id, run, "mailchimp") == ["no-member"]
+        assert links.unread(db, ours.id, run, "maximizer") == ["no-entry#0"]
+        assert links.unlinked(db, ours.id, run, "mailchimp") == ["new"]
+        assert links.unlinked(db, ours.id, run, "maximizer") == []
+
+
+def test_what_moved_in_a_scheduled_run(store: Engine, ours: Connection) -> None:
+    """Only what was read and differs, and the unfinished; what was not read did not move."""
+    run = runs.start(store, ours.id, "sync", False, NOW)
+    with begin(store) as db:
+        frame = pairs(ours, "same", "member", "entry", "unread", "open")
+        ids = links.insert(db, frame.assign(member_hash=1, entry_hash=pd.array([2, 2, 2, 2, None], "Int64")))
+        staged(db, run, {"same": 1, "member": 9}, {"entry": 9})
+        assert links.moved(db, ours.id, run, full=False) == [ids[1], ids[2], ids[4]]
+        assert links.unread(db, ours.id, run, "maximizer", [ids[1]]) == ["member#0"]

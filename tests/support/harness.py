@@ -65,8 +65,7 @@ class Office:
         )
         if ready:
             self.setup()
-            for tag, field in mappings:
-                self.map(tag, field)
+            self.map_all(mappings)
 
     # ------------------------------------------------------------- the administrator
 
@@ -90,9 +89,17 @@ class Office:
         return set_up(self.engine, self.services(), Wish(**wish), now=self.clock.now)
 
     def map(self, tag: str, field: str, *, basic_update: bool = False) -> None:
+        self.map_all([(tag, field)], basic_update=basic_update)
+
+    def map_all(self, mappings: Iterable[tuple[str, str]], *, basic_update: bool = False) -> None:
+        """(Mailchimp tag, Maximizer field) each; both schemas are read once."""
+        wanted = list(mappings)
+        if not wanted:
+            return
         services = self.services()
         known, fields = audience(services.mailchimp, self.list_id), address_book(services.maximizer)
-        put_mapping(self.engine, self.connection, known, field, tag, fields=fields, basic_update=basic_update)
+        for tag, field in wanted:
+            put_mapping(self.engine, self.connection, known, field, tag, fields=fields, basic_update=basic_update)
 
     def unmap(self, tag: str) -> None:
         connections.remove_mapping(self.engine, self.connection.id, tag)
@@ -142,10 +149,10 @@ class Office:
         (action or self.sync)()
         return [call for side, door in self.doors.items() for call in door.mutations()[before[side] :]]
 
-    def quiet(self) -> None:
-        """Two cycles without edits: whatever was left is done; a third one and a backfill must write nothing (R32)."""
-        self.sync()
-        self.sync()
+    def quiet(self, settle: int = 2) -> None:
+        """A few cycles without edits: whatever was left is done; one more and a backfill must write nothing (R32)."""
+        for _ in range(settle):
+            self.sync()
         assert self.writes() == []
         assert self.writes(self.backfill) == []
         self.sound()
@@ -193,6 +200,26 @@ class Office:
 
     def entry(self, key: tuple[str, int]) -> dict[str, Any]:
         return dict(self.maximizer.entry(key))
+
+    def merge(self, email: str) -> dict[str, Any]:
+        """Merge fields of the member with this address."""
+        found = self.by_email(email)
+        assert found is not None, f"no member {email}"
+        return dict(found["merge_fields"])
+
+    def udfs(self, key: tuple[str, int]) -> dict[str, Any]:
+        """Values of an entry's UDFs in the folder Marketing, by name; tables as labels."""
+        return {name.rpartition("\\")[2]: value for name, value in self.maximizer.entry(key)["udfs"].items()}
+
+    def met(
+        self, email: str, merge: dict[str, Any], fields: dict[str, Any], **more: Any
+    ) -> tuple[str, tuple[str, int]]:
+        """One person on both sides, not linked yet: (contact_id, key). ``fields`` as in ``maximizer.edit``."""
+        contact_id = self.subscribe(email, "Ada", "Byron", merge_fields=merge, **more)
+        key = self.add("Ada", "Byron", email, flag="Yes")
+        if fields:
+            self.maximizer.edit(key, fields)
+        return contact_id, key
 
     # ------------------------------------------------------------- what is remembered
 

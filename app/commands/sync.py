@@ -1,0 +1,140 @@
+"""``plan``, ``sync`` and ``backfill``: one cycle, as far as it is asked for."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app import show
+from app.call import Call, command
+from app.planned import PlanView
+from domain.errors import Blocked, MaxchimpError, Misconfigured
+
+if TYPE_CHECKING:
+    from flows.cycle import Asked
+
+log = logging.getLogger("maxchimp.app")
+
+FULL = Annotated[bool, typer.Option("--full", help="Read and compare everything, not only what changed.")]
+YES = Annotated[bool, typer.Option("--yes", help="Let a first sync or a guard that refused pass, for this run.")]
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "plan")(plan)
+    command(app, "sync")(sync)
+    command(app, "backfill")(backfill)
+
+
+def plan(
+    call: Call,
+    full: FULL = False,
+    every: Annotated[bool, typer.Option("--all", help="Every change, not the first 20 of each kind.")] = False,
+) -> None:
+    """Show what a sync would do; writes nothing."""
+    from flows.cycle import Asked
+
+    try:
+        document = _launch(call, Asked(kind="plan", full=full))
+    except Blocked as refusal:
+        # What would have happened is shown before the refusal is told.
+        refused = refusal.result
+        if refused and not call.as_json:
+            PlanView(call, refused, every).tell()
+        raise
+    view = PlanView(call, document, every)
+    call.answer(document | (view.document() if every else {}), view.tell)
+
+
+def sync(
+    call: Call,
+    full: FULL = False,
+    yes: YES = False,
+    plan: Annotated[
+        int | None, typer.Option(metavar="ID", help="Apply exactly this plan; what has moved since is refused.")
+    ] = None,
+) -> None:
+    """Run one cycle: bring both sides into step."""
+    from flows.cycle import Asked
+
+    if plan is not None and full:
+        raise Misconfigured("--plan and --full exclude each other", remedy="a plan is applied as it was made")
+    if plan is not None:
+        _check_plan(call, plan)
+    _run(call, Asked(kind="sync", full=full, yes=yes, plan=plan))
+
+
+def _check_plan(call: Call, number: int) -> None:
+    """Told at once, before both sides are read."""
+    from storage import runs
+
+    found = runs.get(call.store, number)
+    if found is None or found.kind != "plan" or found.connection_id != call.connection.id:
+        raise Misconfigured(f"there is no plan {number} of this connection", remedy="maxchimp runs lists them")
+
+
+def backfill(call: Call, yes: YES = False) -> None:
+    """Sync Entire List: compare everything."""
+    from flows.cycle import Asked
+
+    _run(call, Asked(kind="backfill", full=True, yes=yes))
+
+
+def _run(call: Call, asked: Asked) -> None:
+    """One run, asked about at a terminal when it is the first (design section 7)."""
+    from dataclasses import replace
+
+    try:
+        document = _launch(call, asked)
+    except Blocked as refusal:
+        if refusal.reason != "first-sync" or not call.interactive:
+            raise
+        if not call.confirmed(refusal.message):
+            raise
+        document = _launch(call, replace(asked, yes=True))
+    except MaxchimpError as error:
+        done = error.result
+        if done and not call.as_json:
+            _tell(done)
+        raise
+    call.answer(document, lambda: _tell(document))
+
+
+def _launch(call: Call, asked: Asked) -> dict[str, Any]:
+    from flows.launch import launch
+
+    name = call.connection.name  # the store is current and the connection exists, else this says what to do
+    try:
+        document = launch(name, asked, progress=call.progress)
+    except MaxchimpError as error:
+        if error.result:
+            _note(error.result)
+        raise
+    finally:
+        call.progress.close()
+    _note(document)
+    return document
+
+
+def _note(document: dict[str, Any]) -> None:
+    """One line per run in the log."""
+    counts = " ".join(f"{name}={value}" for name, value in document["counts"].items())
+    log.info("run %s (%s) %s: %s", document["run"], document["kind"], document["state"], counts)
+
+
+def _tell(document: dict[str, Any]) -> None:
+    counts = document["counts"]
+    show.say(f"Run {document['run']} ({document['kind']}): {document['state']}")
+    sides = ("mailchimp", "maximizer")
+    show.table(
+        ["", "created", "updated", "failed"],
+        [[side.capitalize(), *(counts[side][name] for name in ("create", "update", "failed"))] for side in sides],
+    )
+    rest = [
+        f"{name} {counts[name]}" for name in ("unchanged", "conflicts", "protected", "placeholders") if counts[name]
+    ]
+    if rest:
+        show.say(", ".join(rest))
+    if counts["quarantined"]:
+        show.say(f"{counts['quarantined']} waiting for a person: maxchimp quarantine list")

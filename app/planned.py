@@ -1,0 +1,184 @@
+"""The plan of a run for people: what would be written, why, and what is left for a person to decide."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from app import show
+from app.call import Call
+
+if TYPE_CHECKING:
+    from storage.runs import Run
+
+LIMIT = 20
+SIDES = {"mailchimp": ("Mailchimp", "member"), "maximizer": ("Maximizer", "entry")}
+OPERATIONS = {"create": "to create", "update": "to update", "rename": "to rename", "revive": "to bring back"}
+OWN_FIELDS = {
+    "#flag": "Sync with MailChimp",
+    "#marker": "MailChimp ID",
+    "#stamp": "CLIENTID and CONTACTNO",
+    "#status": "status",
+    "#lastname": "LastName",
+}
+
+
+class PlanView:
+    """A stored plan. ``every``: all changes, not the first of each kind."""
+
+    def __init__(self, call: Call, document: dict[str, Any], every: bool) -> None:
+        from storage import changes, runs
+        from storage.engine import reading
+
+        self.counts, self.run_id, self.every = document["counts"], int(document["run"]), every
+        found = runs.get(call.store, self.run_id)
+        assert found is not None
+        self.run: Run = found
+        self.notes: dict[str, Any] = found.facts.get("plan", {})
+        with reading(call.store) as db:
+            self.changes = [_change(row) for row in changes.of_run(db, self.run_id).to_dict("records")]
+        self.labels = _labels(call, self.changes)
+
+    def document(self) -> dict[str, Any]:
+        """What ``--json --all`` adds to the run's document."""
+        return {"changes": self.changes, "notes": self.notes}
+
+    def tell(self) -> None:
+        """All of it; nothing when the run was refused before there was a plan."""
+        if not self.notes:
+            return
+        self._tell_counts()
+        for side, op in dict.fromkeys((row["side"], row["op"]) for row in self.changes):
+            self._tell_group(side, op, [row for row in self.changes if (row["side"], row["op"]) == (side, op)])
+        self._tell_parked()
+        self._tell_findings()
+        self._tell_next()
+
+    def _tell_counts(self) -> None:
+        full = "everything was compared" if self.run.full else "what changed since the last sync was compared"
+        show.say(f"Plan {self.run_id}: {full}; nothing was written.")
+        counts = self.counts
+        show.table(
+            ["", "to create", "to update"],
+            [[name, counts[side]["create"], counts[side]["update"]] for side, (name, _) in SIDES.items()],
+        )
+        names = ("unchanged", "conflicts", "protected", "placeholders", "quarantined")
+        show.say(", ".join(f"{name} {counts[name]}" for name in names))
+
+    def _tell_group(self, side: str, op: str, rows: list[dict[str, Any]]) -> None:
+        name, noun = SIDES[side]
+        many = "entries" if noun == "entry" else "members"
+        show.heading(f"\n{name}: {show.number(len(rows), noun, many)} {OPERATIONS[op]}")
+        shown = rows if self.every else rows[:LIMIT]
+        show.table(["who", "field", "now", "then", "rule"], [line for row in shown for line in self._lines(row)])
+        if len(shown) < len(rows):
+            show.say(f"... and {len(rows) - len(shown)} more; --all shows them")
+
+    def _lines(self, row: dict[str, Any]) -> list[tuple[str, ...]]:
+        """One line per field; the person stands on the first."""
+        lines: list[tuple[str, ...]] = []
+        for position, item in enumerate(row["fields"]):
+            old, new = (self._value(item["field"], item[name]) for name in ("old", "new"))
+            if not new and item["field"] in ("#stamp", "#marker"):
+                new = "(as soon as the other side has made its record)"
+            name = OWN_FIELDS.get(item["field"], item["field"])
+            lines.append((_who(row) if position == 0 else "", name, old, new or "(empty)", item["rule"] or row["rule"]))
+        return lines or [(_who(row), "", "", "", row["rule"])]
+
+    def _value(self, field: str, text: str) -> str:
+        labels = self.labels.get(field, {})
+        if not labels or not text:
+            return text
+        keys = json.loads(text) if text.startswith("[") else [text]
+        return ", ".join(labels.get(key, key) for key in keys)
+
+    def _tell_parked(self) -> None:
+        parked = self.notes.get("parked", [])
+        if not parked:
+            return
+        total = self.notes["parked_total"]
+        show.heading(f"\nQuarantined: {total} (left alone until somebody decides; nothing else waits for them)")
+        shown = parked if self.every else parked[:LIMIT]
+        rows = [(_record(row["side"], row["key"]), row["reason"], row["rule"], row["remedy"]) for row in shown]
+        show.table(["record", "why", "rule", "what to do"], rows)
+        if len(shown) < total:
+            show.say(f"... and {total - len(shown)} more")
+
+    def _tell_findings(self) -> None:
+        found = self.notes.get("findings", [])
+        kinds = {
+            "conflict": f"Conflicts ({self.notes.get('conflict_setting', '')} wins)",
+            "withheld": "Values that the other side cannot hold, left as they are",
+            "no-email": "Flagged entries without an Email 1",
+            "email23": "Members whose address is only Email 2 or 3 of an entry",
+            "no-address": "Members without an address",
+        }
+        for kind, title in kinds.items():
+            rows = [(row["field"], row["problem"], row["count"]) for row in found if row["kind"] == kind]
+            if rows:
+                show.heading(f"\n{title}")
+                show.table(["field", "what", "records"], rows)
+
+    def _tell_next(self) -> None:
+        if self.run.state == "planned" and self.changes:
+            show.say("", f"To do exactly this: maxchimp sync --plan {self.run_id}")
+        elif self.run.state == "planned":
+            show.say("", "Both sides agree: there is nothing to write.")
+
+
+def _change(row: Mapping[Any, Any]) -> dict[str, Any]:
+    import pandas as pd
+
+    stored = json.loads(row["fields"])
+    items = stored["set"] if isinstance(stored, dict) else stored
+    return {
+        "side": row["side"],
+        "op": row["op"],
+        "link": int(row["link_id"]) if pd.notna(row["link_id"]) else None,
+        "member": row["contact_id"],
+        "entry": row["entry_id"],
+        "rule": row["rule"],
+        "fields": [{name: item.get(name, "") or "" for name in ("field", "old", "new", "rule")} for item in items],
+    }
+
+
+def _who(row: dict[str, Any]) -> str:
+    if row["link"] is not None:
+        return f"link {row['link']}"
+    if row["op"] == "create":
+        other, key = ("maximizer", row["entry"]) if row["side"] == "mailchimp" else ("mailchimp", row["member"])
+        return f"for {_record(other, key)}"
+    own, key = ("mailchimp", row["member"]) if row["side"] == "mailchimp" else ("maximizer", row["entry"])
+    return _record(own, key)
+
+
+def _record(side: str, key: str) -> str:
+    return f"{SIDES[side][1]} {key}"
+
+
+def _labels(call: Call, rows: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """What people call the options of the fields that change, by tag and key; read only where there are any."""
+    from storage import connections
+
+    touched = {item["field"] for row in rows for item in row["fields"]}
+    tables = [
+        m
+        for m in connections.mappings(call.store, call.connection.id)
+        if m.tag in touched and m.mailchimp_kind in ("group", "radio", "dropdown")
+    ]
+    if not tables:
+        return {}
+    from domain.errors import MaxchimpError
+    from flows.describe import address_book, audience
+
+    try:
+        known = audience(call.services.mailchimp, call.connection.list_id, groups=[m.mailchimp_ref for m in tables])
+        listed = address_book(call.services.maximizer, options_of=[m.maximizer_ref for m in tables])
+    except MaxchimpError:
+        return {}  # the keys must do
+    fields = {f.ref: f.options for f in known.fields} | {f.ref: f.options for f in listed}
+    return {
+        m.tag: {o.key: o.label for ref in (m.mailchimp_ref, m.maximizer_ref) for o in fields.get(ref, ())}
+        for m in tables
+    }

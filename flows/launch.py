@@ -1,0 +1,177 @@
+"""Where a cycle runs: as a Prefect flow run when there is an API for it, else in this process; the same cycle."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from domain.errors import Incomplete, MaxchimpError, Misconfigured
+from flows.cycle import Asked, Cycle
+from flows.services import connect
+from flows.settings import Settings, load_settings
+from flows.setup import is_local
+from storage import connections
+from storage.engine import open_store
+from storage.schema import require_current
+
+PATIENCE = 3.0  # seconds that an API has to say that it is there
+Progress = Callable[[str], None]
+
+
+def launch(
+    connection: str, asked: Asked, *, progress: Progress = lambda text: None, settings: Settings | None = None
+) -> dict[str, Any]:
+    """Run one cycle to its end and return its document (contract, "Commands").
+
+    A plan never runs through Prefect. Raises MaxchimpError; ``result`` is the run's document when a run was opened.
+    """
+    settings = settings or load_settings(connection)
+    at_home(settings.home_dir)
+    api = "" if asked.kind == "plan" else prefect_api(settings.home_dir)
+    with opened(connection, asked, settings, progress) as cycle:
+        try:
+            if api:
+                from flows.sync import tell
+
+                tell(cycle, api)
+            else:
+                with stopping(cycle):
+                    cycle.tell()
+        except MaxchimpError as error:
+            error.result = document(cycle)
+            raise
+        except KeyboardInterrupt:
+            interrupted = Incomplete("stopped on request", remedy="the next cycle goes on")
+            interrupted.result = document(cycle)
+            raise interrupted from None
+        return cycle.result()
+
+
+@contextmanager
+def opened(
+    connection: str, asked: Asked, settings: Settings, progress: Progress = lambda text: None
+) -> Iterator[Cycle]:
+    """A cycle over the store and both services, all closed at the end; Misconfigured names what set-up has to do."""
+    engine = open_store(settings.database_url.get_secret_value())
+    try:
+        require_current(engine)
+        found = connections.find(engine, connection)
+        if found is None:
+            remedy = "run: maxchimp setup" + ("" if connection == "default" else f" --connection {connection}")
+            raise Misconfigured(f"the connection {connection!r} has not been set up", remedy=remedy)
+        services = connect(settings, found.dialect)
+        try:
+            yield Cycle(engine, found, services, asked, progress=progress)
+        finally:
+            services.mailchimp.session.close()
+            services.maximizer.session.close()
+    finally:
+        engine.dispose()
+
+
+def document(cycle: Cycle) -> dict[str, Any] | None:
+    """The run's document, None when no run was opened and closed."""
+    return cycle.result() if hasattr(cycle, "state") else None
+
+
+@contextmanager
+def stopping(cycle: Cycle) -> Iterator[None]:
+    """The first SIGTERM or Ctrl-C lets the cycle finish what is in flight (hazard F8); the next does as always.
+
+    Only a program's main thread may listen to signals; elsewhere nothing happens here.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        cycle.stop.set()
+        restore()
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        restore()
+
+
+# --- Prefect, without importing it -------------------------------------------------------------------------------
+
+
+def at_home(home_dir: Path) -> None:
+    """Prefect and the checks at home and quiet, set before they are imported; what the user has set stays."""
+    quiet = {
+        "PREFECT_HOME": str((home_dir / "prefect").resolve()),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_CLI_PROMPT": "false",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        # Without an API a flow would start a server of its own and wait for it.
+        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+        # The command itself tells how the run went; what Prefect says of it is kept by its server.
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        "GX_ANALYTICS_ENABLED": "false",
+    }
+    for name, value in quiet.items():
+        os.environ.setdefault(name, value)
+
+
+def prefect_api(home_dir: Path) -> str:
+    """Address of the API to run through, "" for none; Incomplete when the one that is asked for does not answer."""
+    chosen = os.environ.get("PREFECT_API_URL", "")
+    if not chosen:
+        return serving_api(home_dir) or ""
+    if not _answers(chosen):
+        raise Incomplete(
+            "the Prefect server named by PREFECT_API_URL does not answer",
+            remedy="start it, or unset PREFECT_API_URL to run without it",
+        )
+    return chosen
+
+
+def serving_api(home_dir: Path) -> str | None:
+    """The API of the ``serve`` that is up on this machine, as its marker ``serve.json`` says; None when it is not."""
+    try:
+        marker = json.loads((home_dir / "serve.json").read_text("utf-8"))
+        api, pid = str(marker["api"]), int(marker["pid"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    local = is_local(urlsplit(api).hostname or "")
+    return api if local and _alive(pid) and _answers(api) else None
+
+
+def _alive(pid: int) -> bool:
+    if os.name != "posix" or pid <= 0:  # elsewhere the same call is no question but a Ctrl-C
+        return pid > 0
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
+def _answers(api: str) -> bool:
+    with requests.Session() as http:
+        http.trust_env = not is_local(urlsplit(api).hostname or "")  # no proxy on the way to this machine
+        try:
+            return http.get(f"{api.rstrip('/')}/health", timeout=PATIENCE).status_code < 500
+        except requests.RequestException:
+            return False

@@ -1,0 +1,200 @@
+"""Sync and backfill as Prefect flows: each stage of the cycle is a task. The only module that imports Prefect.
+
+Prefect sees names, counts and sentences: stages hand over inside the cycle and through our store, and no exception
+reaches Prefect, whose log would keep its traceback. Its limits and states decide nothing: the lease does (hazard F3).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Failed
+
+from clients.redact import Redact
+from domain.errors import Incomplete, MaxchimpError
+from flows.cycle import Asked, Cycle, Stage
+from flows.launch import at_home, document, opened, stopping
+from flows.settings import load_settings
+
+log = logging.getLogger("maxchimp.flows")
+_SIDES = ("mailchimp", "maximizer")
+_TAGS: dict[str, tuple[str, ...]] = dict.fromkeys(("prepare", "recover", "extract", "load"), _SIDES)
+
+
+@flow(name="sync", flow_run_name="sync {connection}", persist_result=False, retries=0)
+def sync(connection: str = "default", full: bool = False) -> Any:
+    """Bring both sides of a connection in step: what changed since the last cycle, or everything (``full``)."""
+    return _told(connection, Asked("sync", full=full))
+
+
+@flow(name="backfill", flow_run_name="backfill {connection}", persist_result=False, retries=0)
+def backfill(connection: str = "default") -> Any:
+    """Sync Entire List: read and compare everything on both sides (R34)."""
+    return _told(connection, Asked("backfill", full=True))
+
+
+def tell(cycle: Cycle, api: str) -> None:
+    """Run a cycle of this process as a flow run of the Prefect server ``api``; raises what the cycle raises.
+
+    Incomplete when Prefect did not let it begin. What Prefect fails to note afterwards is no failure of the cycle.
+    """
+    handed = _Handed(cycle)
+    mark = _handed.set(handed)
+    name = cycle.connection.name
+    try:
+        with temporary_settings({PREFECT_API_URL: api}):
+            if cycle.asked.kind == "backfill":
+                backfill(name, return_state=True)
+            else:
+                sync(name, full=cycle.asked.full, return_state=True)
+            _flush()
+    except Exception as problem:
+        log.warning("Prefect could not be told how the run went: %s", type(problem).__name__)
+    finally:
+        _handed.reset(mark)
+    if handed.error is not None:
+        raise handed.error
+    if not handed.begun:
+        raise Incomplete("the Prefect server did not start the run", remedy="look at its log, then start again")
+
+
+def _flush() -> None:
+    """Deliver log lines and events now: at the end of the process the server may be gone already."""
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=10.0)
+
+
+# --- one flow run ------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Handed:
+    """A cycle made by the caller in this process, and what became of it."""
+
+    cycle: Cycle
+    begun: bool = False
+    error: BaseException | None = None
+
+
+_handed: ContextVar[_Handed | None] = ContextVar("handed", default=None)
+
+
+def _told(connection: str, asked: Asked) -> Any:
+    """The body of both flows: the counts of the run, or Prefect's Failed with one sentence."""
+    handed = _handed.get()
+    try:
+        with _cycle(connection, asked, handed) as cycle:
+            cycle.facts["flow_run"] = str(flow_run.name)
+            try:
+                with stopping(cycle):
+                    cycle.tell(_as_tasks(cycle))
+            finally:
+                _report(cycle)
+            return cycle.result()["counts"]
+    except BaseException as error:
+        if handed is not None:
+            handed.error = error
+        elif not isinstance(error, MaxchimpError):
+            log.critical("unexpected %s", type(error).__name__, exc_info=error)
+        return Failed(message=_sentence(error))
+
+
+@contextmanager
+def _cycle(connection: str, asked: Asked, handed: _Handed | None) -> Iterator[Cycle]:
+    if handed is not None:
+        handed.begun = True
+        yield handed.cycle
+        return
+    settings = load_settings(connection)
+    at_home(settings.home_dir)
+    with opened(connection, asked, settings) as cycle:
+        yield cycle
+
+
+def _as_tasks(cycle: Cycle) -> Stage:
+    """A stage as one task without parameters and without a result; what it raises goes past Prefect to the cycle."""
+
+    def stage(name: str, function: Callable[[], None]) -> None:
+        ended: list[BaseException | None] = []
+
+        def run() -> Any:
+            try:
+                cycle.timed(name, function)
+            except BaseException as error:
+                ended.append(error)
+                return Failed(message=_sentence(error))
+            ended.append(None)
+            return None
+
+        as_task = task(
+            name=name,
+            task_run_name=name,
+            tags=_TAGS.get(name, ("maxchimp",)),
+            cache_policy=NO_CACHE,
+            persist_result=False,
+            retries=0,
+        )
+        as_task(run)(return_state=True)
+        if not ended:
+            raise Incomplete(f"Prefect did not run the stage {name}", remedy="the next cycle goes on")
+        if ended[0] is not None:
+            raise ended[0]
+
+    return stage
+
+
+def _sentence(error: BaseException) -> str:
+    """What Prefect may know of an error: our own sentence, or only the kind of any other."""
+    if isinstance(error, MaxchimpError):
+        return Redact().clean(" ".join(filter(None, (error.message, error.remedy and f"({error.remedy})"))))
+    return f"unexpected {type(error).__name__}; the log of maxchimp has the details"
+
+
+# --- the artifact ------------------------------------------------------------------------------------------------
+
+
+def _report(cycle: Cycle) -> None:
+    """A table of counts beside the flow run; a run goes on without it."""
+    told = document(cycle)
+    if told is None:
+        return
+    try:
+        create_markdown_artifact(
+            key=f"{told['kind']}-{cycle.connection.name.lower().replace('_', '-')}",
+            markdown=markdown(told, cycle.facts),
+            description=f"Run {told['run']} of connection {cycle.connection.name}: {told['state']}",
+        )
+    except Exception as problem:
+        log.warning("Prefect did not take the artifact of run %s: %s", told["run"], type(problem).__name__)
+
+
+def markdown(told: dict[str, Any], facts: dict[str, Any]) -> str:
+    """A run's document as Markdown: counts, durations and our own sentence, no contact data."""
+    counts, read, calls = told["counts"], facts.get("read", {}), facts.get("calls", {})
+    rows = [(side.capitalize(), read.get(side, ""), *counts[side].values(), calls.get(side, "")) for side in _SIDES]
+    rest = [(name, counts[name]) for name in ("unchanged", "conflicts", "protected", "placeholders", "quarantined")]
+    parts = [
+        f"# Run {told['run']}: {told['kind']}, {told['state']}",
+        Redact().clean(told["reason"] or ""),
+        _table(("", "read", "created", "updated", "failed", "requests"), rows),
+        _table(("what else", "records or values"), rest),
+        _table(("stage", "seconds"), list(facts.get("stages", {}).items())),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

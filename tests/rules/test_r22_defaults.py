@@ -1,0 +1,289 @@
+"""R22 and R23: what a mandatory Mailchimp field gets whose Maximizer value is empty, and that it never flows back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from harness import Office
+
+from storage import connections
+
+NewOffice = Callable[..., Office]
+
+ADDRESS = {"addr1": "-", "addr2": "", "city": "-", "state": "-", "zip": "-", "country": "US"}
+# Every kind of field at the value that the rule names; the first cycle runs on 5 January 2026.
+PLACEHOLDERS: dict[str, Any] = {
+    "REF": "-",
+    "JOB": "-",
+    "POINTS": 0,
+    "PLAN": "Basic",
+    "REGION": "North",
+    "JOINED": "2026-01-05",
+    "BIRTHDAY": "01/05",
+    "POSTCODE": "10000",
+    "PHONE": "-",
+    "WEBSITE": "http://www.google.com",
+    "PHOTO": "http://www.google.com",
+    "ADDRESS": ADDRESS,
+}
+UDFS = {
+    "REF": "Reference",
+    "POINTS": "Loyalty Points",
+    "PLAN": "Plan",
+    "REGION": "Region",
+    "JOINED": "Joined",
+    "BIRTHDAY": "Birthday",
+    "POSTCODE": "Billing ZIP",
+    "PHOTO": "Photo",
+}
+TRUE_MEMBER = {
+    "REF": "00123",
+    "JOB": "Baker",
+    "POINTS": 7.5,
+    "PLAN": "Premium",
+    "REGION": "West",
+    "JOINED": "2020-02-29",
+    "BIRTHDAY": "02/29",
+    "POSTCODE": "94105",
+    "PHONE": "+1 415 555 0100",
+    "WEBSITE": "https://lantern.test/a",
+    "PHOTO": "https://lantern.test/a.png",
+    "ADDRESS": {"addr1": "1 Elm St", "addr2": "", "city": "Reno", "state": "NV", "zip": "89501", "country": "US"},
+}
+TRUE_ENTRY = {
+    r"Marketing\Reference": "00123",
+    "Position": "Baker",
+    r"Marketing\Loyalty Points": 7.5,
+    r"Marketing\Plan": "Premium",
+    r"Marketing\Region": "West",
+    r"Marketing\Joined": "2020-02-29",
+    r"Marketing\Birthday": "2000-02-29",
+    r"Marketing\Billing ZIP": "94105",
+    "Phone1": "+1 415 555 0100",
+    "WebSite": "https://lantern.test/a",
+    r"Marketing\Web\Photo": "https://lantern.test/a.png",
+    "Address.AddressLine1": "1 Elm St",
+    "Address.City": "Reno",
+    "Address.StateProvince": "NV",
+    "Address.ZipCode": "89501",
+    "Address.Country": "USA",
+}
+BASICS = ("Position", "Phone1", "WebSite")
+DAY = 86_400
+
+
+def demanding(new_office: NewOffice) -> Office:
+    """An office whose list requires every field that is mapped (but groups, which cannot be required)."""
+    made = new_office()
+    for tag in PLACEHOLDERS:
+        made.mailchimp.edit_merge_field(made.list_id, tag, required=True)
+    made.map_all(m for m in made.world.suggested_mappings() if m[0] != "MOBILE")
+    return made
+
+
+def lost(made: Office) -> None:
+    """Everything that was remembered of the pairs is gone; the mappings stay."""
+    connections.end_links(made.engine, made.connection.id, "the store was lost")
+
+
+def shown(made: Office, email: str) -> dict[str, Any]:
+    merge = made.merge(email)
+    return {tag: merge[tag] for tag in PLACEHOLDERS}
+
+
+def nothing_came_back(made: Office, key: tuple[str, int]) -> None:
+    entry = made.entry(key)
+    assert {name: entry[name] for name in BASICS} == dict.fromkeys(BASICS, "")
+    assert {name: made.udfs(key)[name] for name in UDFS.values()} == dict.fromkeys(UDFS.values())
+    assert set(entry["Address"].values()) == {""}
+
+
+def test_r22_placeholders_of_a_new_member_stay_and_never_flow_back(new_office: NewOffice) -> None:
+    made = demanding(new_office)
+    key = made.add("Ada", "Byron", "ada@lantern.test", flag="Yes")
+    result = made.sync()
+    assert shown(made, "ada@lantern.test") == PLACEHOLDERS
+    assert result["counts"]["placeholders"] >= len(PLACEHOLDERS)
+    made.clock.advance(DAY)  # "today" was chosen once
+    made.quiet(1)
+    made.clock.advance(400 * DAY)
+    assert made.writes(made.backfill) == []
+    assert shown(made, "ada@lantern.test") == PLACEHOLDERS
+    nothing_came_back(made, key)
+
+    true = TRUE_ENTRY | {"Address.Country": "Canada"}
+    made.maximizer.edit(key, true)
+    made.sync()
+    assert shown(made, "ada@lantern.test") == TRUE_MEMBER | {"ADDRESS": TRUE_MEMBER["ADDRESS"] | {"country": "CA"}}
+    made.quiet(1)
+
+
+def test_r22_placeholders_when_true_values_are_emptied(new_office: NewOffice) -> None:
+    made = demanding(new_office)
+    _, key = made.met("ada@lantern.test", TRUE_MEMBER, TRUE_ENTRY)
+    made.sync()
+    assert shown(made, "ada@lantern.test") == TRUE_MEMBER
+    made.maximizer.edit(key, dict.fromkeys(TRUE_ENTRY))
+    made.sync()
+    assert shown(made, "ada@lantern.test") == PLACEHOLDERS
+    made.clock.advance(2 * DAY)
+    made.quiet(1)
+    nothing_came_back(made, key)
+
+
+def test_r22_first_meeting_of_empty_with_empty_and_with_true_values(new_office: NewOffice) -> None:
+    made = demanding(new_office)
+    _, blank = made.met("blank@lantern.test", {}, {})
+    _, full = made.met("full@lantern.test", TRUE_MEMBER, {})
+    made.sync()
+    assert shown(made, "blank@lantern.test") == PLACEHOLDERS
+    assert shown(made, "full@lantern.test") == TRUE_MEMBER  # a person's own values are never replaced by ours
+    udfs = made.udfs(full)
+    assert udfs["Reference"] == "00123"
+    assert udfs["Loyalty Points"] == 7.5
+    assert made.entry(full)["Position"] == ""  # basic: protected (R12)
+    made.quiet(1)
+    nothing_came_back(made, blank)
+
+
+def test_r23_a_persons_own_later_value_flows(new_office: NewOffice) -> None:
+    made = demanding(new_office)
+    key = made.add("Ada", "Byron", "ada@lantern.test", flag="Yes")
+    made.sync()
+    member = made.by_email("ada@lantern.test")
+    assert member is not None
+    made.mailchimp.edit(member["contact_id"], TRUE_MEMBER)
+    made.sync()
+    udfs = made.udfs(key)
+    assert {tag: udfs[name] for tag, name in UDFS.items()} == {
+        **{tag: TRUE_MEMBER[tag] for tag in UDFS if tag != "BIRTHDAY"},
+        "BIRTHDAY": "2024-02-29",
+    }
+    assert {made.entry(key)[name] for name in BASICS} == {""}  # protected (R12)
+    made.quiet(1)
+    assert shown(made, "ada@lantern.test") == TRUE_MEMBER
+
+
+def test_r23_lost_store_takes_what_stands_in_for_a_placeholder(new_office: NewOffice) -> None:
+    made = demanding(new_office)
+    for name, value in (("ada", None), ("bob", "Real"), ("eve", "-")):
+        key = made.add(name, "Byron", f"{name}@lantern.test", flag="Yes")
+        made.maximizer.edit(key, {r"Marketing\Reference": value})
+    made.set(conflict="mailchimp")
+    made.sync()
+    keys = {name: made.entries(f"{name}@lantern.test")[0] for name in ("ada", "bob", "eve")}
+    lost(made)
+    bob = made.by_email("bob@lantern.test")
+    assert bob is not None
+    # Nobody remembers that this one is a placeholder; it must not cost a true value even if Mailchimp overrides.
+    made.mailchimp.edit(bob["contact_id"], {"REF": "-"})
+    made.sync()
+    made.quiet(1)
+    assert {name: made.udfs(key)["Reference"] for name, key in keys.items()} == {"ada": None, "bob": "Real", "eve": "-"}
+    assert made.udfs(keys["ada"])["Billing ZIP"] is None
+    assert made.udfs(keys["ada"])["Photo"] is None
+    assert made.merge("bob@lantern.test")["REF"] == "Real"
+    assert made.entry(keys["ada"])["WebSite"] == ""
+
+
+def test_r23_removed_and_added_again(new_office: NewOffice) -> None:
+    made = demanding(new_office)
+    keys = {}
+    for name in ("ada", "bob", "eve"):
+        keys[name] = made.add(name, "Byron", f"{name}@lantern.test", flag="Yes")
+    made.sync()
+    for tag in ("REF", "POINTS", "JOINED"):
+        made.unmap(tag)
+    made.clock.advance(3 * DAY)
+    made.sync()
+    bob = made.by_email("bob@lantern.test")
+    assert bob is not None
+    own = {"REF": "mine", "POINTS": 4, "JOINED": "2019-01-01"}
+    made.mailchimp.edit(bob["contact_id"], own)
+    made.maximizer.edit(keys["eve"], {r"Marketing\Reference": "true", r"Marketing\Loyalty Points": 5})
+    made.set(conflict="mailchimp")
+    made.map_all(m for m in made.world.suggested_mappings() if m[0] in ("REF", "POINTS", "JOINED"))
+    made.sync()
+    made.quiet(1)
+    names = ("Reference", "Loyalty Points", "Joined")
+    assert [made.udfs(keys["ada"])[name] for name in names] == [None, None, None]
+    assert [made.udfs(keys["bob"])[name] for name in names] == ["mine", 4, "2019-01-01"]
+    assert made.merge("ada@lantern.test")["JOINED"] == "2026-01-05"
+    assert made.merge("eve@lantern.test")["REF"] == "true"
+    assert made.merge("eve@lantern.test")["POINTS"] == 5
+
+
+def test_r22_where_the_true_value_cannot_go(new_office: NewOffice) -> None:
+    """The member is made with the placeholder, the true value is reported, kept, and goes when it has been mended."""
+    made = demanding(new_office)
+    made.set(conflict="mailchimp")
+    bad = {
+        r"Marketing\Web\Photo": "not a link",
+        r"Marketing\Billing ZIP": "K1A 0B1",
+        r"Marketing\Plan": "Platinum",
+        "Address.Country": "Atlantis",
+    }
+    key = made.add("Ada", "Byron", "ada@lantern.test", flag="Yes")
+    made.maximizer.edit(key, bad)
+    made.sync()
+    made.quiet(1)
+    assert shown(made, "ada@lantern.test") == PLACEHOLDERS
+    udfs = made.udfs(key)
+    assert (udfs["Photo"], udfs["Billing ZIP"], udfs["Plan"]) == ("not a link", "K1A 0B1", "Platinum")
+    assert {f["field"] for f in made.findings("withheld")} == {"PHOTO", "POSTCODE", "PLAN", "ADDRESS.country"}
+    good = {r"Marketing\Web\Photo": "https://lantern.test/a.png", r"Marketing\Billing ZIP": "94105"}
+    made.maximizer.edit(key, good | {r"Marketing\Plan": "Plus", "Address.Country": "Mexico"})
+    made.sync()
+    merge = made.merge("ada@lantern.test")
+    assert (merge["PHOTO"], merge["POSTCODE"], merge["PLAN"]) == ("https://lantern.test/a.png", "94105", "Plus")
+    assert merge["ADDRESS"] == ADDRESS | {"country": "MX"}
+    made.quiet(1)
+    assert made.findings("withheld") == []
+
+
+def test_r22_a_field_that_becomes_mandatory_later(new_office: NewOffice) -> None:
+    made = new_office()
+    made.map_all([("JOINED", r"Marketing\Joined"), ("JOB", r"Marketing\Reference")])
+    _, key = made.met("ada@lantern.test", {"POINTS": 1, "PLAN": "Plus", "REF": "x"}, {})
+    made.sync()
+    for tag in ("JOINED", "JOB", "PHOTO"):
+        made.mailchimp.edit_merge_field(made.list_id, tag, required=True)
+    made.maximizer.edit(key, {"FirstName": "Augusta"})
+    made.sync()
+    made.clock.advance(2 * DAY)
+    made.quiet(1)
+    merge = made.merge("ada@lantern.test")
+    assert (merge["FNAME"], merge["JOINED"], merge["JOB"]) == ("Augusta", "2026-01-05", "-")
+    # Mandatory and not mapped: the member's own value on update, the placeholder only where there is none.
+    assert (merge["POINTS"], merge["PLAN"], merge["REF"], merge["PHOTO"]) == (1, "Plus", "x", "http://www.google.com")
+    assert (made.udfs(key)["Joined"], made.udfs(key)["Reference"]) == (None, None)
+
+
+def test_r22_mandatory_without_a_mapping(new_office: NewOffice) -> None:
+    made = new_office()
+    made.add("Ada", "Byron", "ada@lantern.test", flag="Yes")
+    made.sync()
+    merge = made.merge("ada@lantern.test")
+    assert (merge["REF"], merge["POINTS"], merge["PLAN"]) == ("-", 0, "Basic")
+    assert {f.tag for f in made.last.prepared.unmapped_required} == {"REF", "POINTS", "PLAN"}
+    made.quiet(1)
+
+
+def test_r10_address_in_place_of_a_last_name_stays_here(new_office: NewOffice) -> None:
+    made = new_office()
+    made.subscribe("ada@lantern.test")
+    made.sync()
+    (key,) = made.entries("ada@lantern.test")
+    assert made.entry(key)["LastName"] == "ada@lantern.test"
+    made.quiet(1)
+    lost(made)
+    made.sync()
+    made.unmap("LNAME")
+    made.sync()
+    made.map("LNAME", "LastName")
+    made.quiet(1)
+    assert made.merge("ada@lantern.test")["LNAME"] == ""
+    made.maximizer.edit(key, {"LastName": "Byron"})
+    made.quiet(1)
+    assert made.merge("ada@lantern.test")["LNAME"] == "Byron"
