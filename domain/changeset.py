@@ -86,6 +86,7 @@ class ChangeSet:
     ``new_links``: pairs accepted now (columns of the link table). ``link_updates``: id and columns of the link table
     to set before loading. ``adopted``: CELL, values to be remembered without a write (NA = leave as remembered).
     ``parked``: PARKED. ``findings``: FINDING. ``evaluated``: keys of records whose old findings no longer count.
+    ``held_back``: ``"<side> <target>"`` of changes that were refused before and wait until their record changes (R51).
     """
 
     changes: pd.DataFrame = field(default_factory=lambda: empty(CHANGE))
@@ -95,6 +96,7 @@ class ChangeSet:
     parked: pd.DataFrame = field(default_factory=lambda: empty(PARKED))
     findings: pd.DataFrame = field(default_factory=lambda: empty(FINDING))
     evaluated: tuple[str, ...] = ()
+    held_back: tuple[str, ...] = ()
     tallies: dict[str, int] = field(default_factory=dict)
 
     def counted(self) -> dict[str, Any]:

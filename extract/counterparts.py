@@ -89,12 +89,21 @@ def read_counterparts(reading: Reading) -> None:
         parked = parking.open_rows(db, reading.connection_id)
         released = parking.open_rows(db, reading.connection_id, "released")
     waiting = _waiting(pd.concat([parked, released], ignore_index=True))
+    _of_moved_entries(reading)
     confirm_missing(reading, unread(reading, full=False))
     staged = _staged(reading)
     members_by_id(reading, sorted(waiting["mailchimp"] - set(staged["mailchimp"]["contact_id"])))
     entries_by_id(reading, sorted(waiting["maximizer"] - set(staged["maximizer"]["entry_id"])))
     _for_new_members(reading)
     _for_new_entries(reading)
+
+
+def _of_moved_entries(reading: Reading) -> None:
+    """Linked entries whose marker stands on another one: gone means moved, there means copied (R11)."""
+    staged = _staged(reading)["maximizer"]
+    with reading_db(reading.engine) as db:
+        ours = links.by_marker(db, reading.connection_id, set(staged["marker"]) - {""})
+    entries_by_id(reading, sorted(set(ours["entry_id"]) - set(staged["entry_id"])))
 
 
 def _waiting(parked: pd.DataFrame) -> dict[str, set[str]]:

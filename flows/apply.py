@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -12,6 +11,7 @@ from sqlalchemy import Connection as Database
 from domain.changeset import ChangeSet
 from storage import changes, links, parking
 
+_REASON = ("side", "key", "field", "reason")
 NOTED = 1000  # records and findings kept with a plan
 
 
@@ -102,20 +102,30 @@ def _remember(db: Database, adopted: pd.DataFrame, pairs: pd.DataFrame) -> None:
 
 
 def _park(db: Database, run_id: int, connection_id: int, decided: ChangeSet, now: float) -> None:
+    """Open what waits now, and close what was looked at and waits no longer, at least not for that reason."""
     rows = [_parking_row(row, run_id, now) for row in decided.parked.to_dict("records")]
-    waiting = parking.open_rows(db, connection_id)
-    refused = set(waiting.loc[waiting["rule"] == "R51", "key"])
-    still = {str(row["key"]) for row in rows} | refused
-    for side, prefix in (("mailchimp", "member:"), ("maximizer", "entry:")):
-        seen = {key.removeprefix(prefix) for key in decided.evaluated if key.startswith(prefix)}
-        parking.resolve(db, connection_id, side, _among(waiting, side, seen - still))
+    still = {tuple(str(row[name]) for name in _REASON) for row in rows}
+    seen, held_back = set(decided.evaluated), set(decided.held_back)
+    states = ("open", "released")
+    waiting = pd.concat([parking.open_rows(db, connection_id, state) for state in states], ignore_index=True)
+    over = [
+        int(row["id"])
+        for row in waiting.to_dict("records")
+        if not seen.isdisjoint(_about(row))
+        and tuple(str(row[name]) for name in _REASON) not in still
+        and not (row["rule"] == "R51" and f"{row['side']} {row['key']}" in held_back)
+    ]
+    parking.resolve(db, over)
     if rows:
         parking.park(db, connection_id, rows)
     parking.put_findings(db, connection_id, run_id, decided.findings, decided.evaluated)
 
 
-def _among(waiting: pd.DataFrame, side: str, keys: set[str]) -> Iterable[str]:
-    return [key for key in waiting.loc[waiting["side"] == side, "key"] if key in keys]
+def _about(row: dict[Any, Any]) -> set[str]:
+    """The records that a quarantine row is about, as ``ChangeSet.evaluated`` names them."""
+    evidence = row["evidence"] if isinstance(row["evidence"], dict) else {}
+    named = {f"member:{evidence.get('contact_id')}", f"entry:{evidence.get('entry_id')}"}
+    return named | {("member:" if row["side"] == "mailchimp" else "entry:") + str(row["key"])}
 
 
 def _parking_row(row: dict[Any, Any], run_id: int, now: float) -> dict[str, Any]:

@@ -338,8 +338,8 @@ class Check:
             yield "this connection has synchronised before", ""
             return
         flag, marker = find_flag(self.fields), find_marker(self.fields)
-        assert flag is not None
-        assert marker is not None
+        if flag is None or marker is None:
+            return
         items = self.services.maximizer.options([flag.ref]).get(flag.ref, [])
         yes = next((key for key, label in items if label.strip().casefold() == "yes"), "2")
         where = {flag.ref: {"$IN": [yes]}}

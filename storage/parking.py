@@ -80,15 +80,10 @@ def release(db: Connection, row_id: int) -> bool:
     return bool(db.execute(quarantine.update().where(waiting).values(state="released")).rowcount)
 
 
-def resolve(db: Connection, connection_id: int, side: str, keys: Iterable[str]) -> int:
-    """Close what waits for these records, which are in order again; how many rows."""
-    ours = and_(
-        quarantine.c.connection_id == connection_id,
-        quarantine.c.side == side,
-        quarantine.c.state != "resolved",
-        bulk.among(db, quarantine.c.key, keys),
-    )
-    return int(db.execute(quarantine.update().where(ours).values(state="resolved")).rowcount)
+def resolve(db: Connection, ids: Iterable[int]) -> int:
+    """Close these rows: what waited is in order again; how many."""
+    waiting = and_(bulk.among(db, quarantine.c.id, ids), quarantine.c.state != "resolved")
+    return int(db.execute(quarantine.update().where(waiting).values(state="resolved")).rowcount)
 
 
 # --- findings ----------------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ def decide(given: Inputs, policy: Policy) -> ChangeSet:
         parked=parked,
         findings=_stack([known.findings, *fresh.findings], FINDING).drop_duplicates(["kind", "key", "field"]),
         evaluated=tuple(known.evaluated + fresh.evaluated),
+        held_back=tuple(skipped["side"] + " " + skipped["target"]),
     )
     placeholders = changes["fields"].str.count(f'"note":"{PLACEHOLDER}').sum() if len(changes) else 0
     result.tallies = {

@@ -67,7 +67,10 @@ def test_what_is_in_order_again_waits_no_more(store: Engine, ours: Connection) -
     with begin(store) as db:
         parking.park(db, ours.id, [row("a"), row("a", field="X"), row("a", side="maximizer"), row("b")])
         parking.park(db, elsewhere.id, [row("a")])
-        assert parking.resolve(db, ours.id, "mailchimp", ["a", "z"]) == 2
+        waiting = parking.open_rows(db, ours.id)
+        mine = waiting[(waiting["side"] == "mailchimp") & (waiting["key"] == "a")]
+        assert parking.resolve(db, [*mine["id"], 99]) == 2
+        assert parking.resolve(db, mine["id"]) == 0
         assert parking.open_rows(db, ours.id)[["side", "key"]].to_numpy().tolist() == [
             ["maximizer", "a"],
             ["mailchimp", "b"],

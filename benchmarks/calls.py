@@ -1,0 +1,126 @@
+"""Calls, time and memory of whole cycles over real HTTP, by size of the list.
+
+python -m benchmarks.calls [PEOPLE ...]
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.frames import peak_mib
+from flows.cycle import Asked, Cycle
+from flows.describe import address_book, audience
+from flows.services import Services, connect
+from flows.settings import Settings
+from flows.setup import Wish, put_mapping, set_up
+from storage import connections
+from storage.engine import open_store
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Town:
+    def __init__(self, size: int) -> None:
+        command = [sys.executable, "-m", "benchmarks.town", str(size)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        assert self.process.stdout
+        self.settings = json.loads(self.process.stdout.readline())
+
+    def do(self, what: str, number: int = 0) -> list[int]:
+        """People act; the numbers of calls each side has seen so far."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps([what, number]) + "\n")
+        self.process.stdin.flush()
+        return [int(n) for n in json.loads(self.process.stdout.readline())]
+
+    def close(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(30)
+
+
+def measure(store: str, town: dict[str, Any], kind: str) -> None:
+    """One cycle in a process of its own, printed as JSON."""
+    settings = Settings(
+        mailchimp_api_key=town["key"], mailchimp_url=town["mailchimp"] + "/3.0", maximizer_url=town["maximizer"],
+        maximizer_database=town["database"], maximizer_user=town["user"], maximizer_password=town["password"],
+    )  # fmt: skip
+    engine = open_store(store)
+    found = connections.find(engine, "default") if kind != "setup" else None
+    services: Services = connect(settings, found.dialect if found else "")
+    begun = time.perf_counter()
+    if kind == "setup":
+        outcome = set_up(engine, services, Wish())
+        assert outcome.connection
+        known = audience(services.mailchimp, outcome.connection.list_id)
+        put_mapping(
+            engine, outcome.connection, known, r"Marketing\Team", "TEAM", fields=address_book(services.maximizer)
+        )
+        return
+    assert found
+    cycle = Cycle(engine, found, services, Asked("backfill" if kind == "backfill" else "sync", yes=True), judge=False)
+    cycle.tell()
+    seconds = time.perf_counter() - begun
+    print(json.dumps({"seconds": seconds, "peak": peak_mib(), "calls": services.calls(), "counts": cycle.counts}))
+
+
+def run(store: str, town: Town, kind: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.calls", "--one", store, json.dumps(town.settings), kind]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    return dict(json.loads(done.stdout.splitlines()[-1])) if done.stdout.strip() else {}
+
+
+def table(size: int) -> None:
+    town, folder = Town(size), tempfile.TemporaryDirectory()
+    store = f"sqlite:///{folder.name}/store/maxchimp.db"
+    pages = 2 * math.ceil(size / 1000)
+    try:
+        run(store, town, "setup")
+        rows: list[tuple[str, str, dict[str, Any]]] = [("first cycle, everybody known", "", run(store, town, "sync"))]
+        rows.append(("backfill, nothing to do", f"<= {1.05 * pages + 30:.0f}", run(store, town, "backfill")))
+        town.do("edit", 100)
+        # The first edits of UDFs also teach that dates move with them; from then on entries are read by date.
+        rows.append(("scheduled, 100 edited on both sides", "", run(store, town, "sync")))
+        town.do("wait")
+        rows.append(("scheduled, nothing to do", "<= 15", run(store, town, "sync")))
+        town.do("edit", 100)
+        rows.append(("scheduled, 100 edited on both sides", "", run(store, town, "sync")))
+        town.do("edit", 100)
+        rows.append(
+            ("backfill, 100 edited on both sides", f"<= {1.05 * pages + 30 + 400:.0f}", run(store, town, "backfill"))
+        )
+        town.do("subscribe", 50)
+        rows.append(("scheduled, 50 new members", "", run(store, town, "sync")))
+        town.do("flag", 50)
+        rows.append(("scheduled, 50 new flagged entries", "", run(store, town, "sync")))
+        town.do("wait")
+        rows.append(("scheduled, nothing to do", "<= 15", run(store, town, "sync")))
+    finally:
+        town.close()
+        folder.cleanup()
+    for what, limit, found in rows:
+        calls = sum(found["calls"].values())
+        counts = found["counts"]
+        wrote = " ".join(f"{s[:4]} {counts[s]['create']}+{counts[s]['update']}" for s in ("mailchimp", "maximizer"))
+        print(
+            f"{size:>8,}  {what:36} {calls:5} calls {limit:8} {found['seconds']:7.2f} s {found['peak']:6.0f} MiB  wrote {wrote}"
+        )
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--one"]:
+        return measure(sys.argv[2], json.loads(sys.argv[3]), sys.argv[4])
+    for size in [int(text) for text in sys.argv[1:]] or [2_000, 10_000, 300_000]:
+        table(size)
+
+
+if __name__ == "__main__":
+    main()
