@@ -126,7 +126,7 @@ def _set_up(story: Story, demo: DemoWorld) -> None:
     flagged = demo.world.flag()
     story.say(
         f"  - mapped {mapped} fields in all: texts, phones, addresses, dates, numbers, choices, interest groups",
-        f"  In Maximizer somebody set the flag Sync with MailChimp to Yes for {flagged} people who are not on the list.",
+        f"  In Maximizer the flag Sync with MailChimp was set to Yes for {flagged} people who are not on the list.",
     )
 
 
@@ -185,13 +185,13 @@ def _look(story: Story, demo: DemoWorld) -> None:
     story.places = {
         "store": str(demo.store),
         "prefect_home": str(demo.home / "prefect"),
-        "show_a_run": f"MAXCHIMP_DATABASE_URL=sqlite:///{demo.store} {tools / 'maxchimp'} runs show {story.runs[-1]['run']}",
+        "runs": f"MAXCHIMP_DATABASE_URL=sqlite:///{demo.store} {tools / 'maxchimp'} runs",
         "prefect_page": f"PREFECT_HOME={demo.home / 'prefect'} DO_NOT_TRACK=1 {tools / 'prefect'} server start",
-    }  # fmt: skip
+    }
     story.chapter("Where to look")
     story.say(
         f"  The store (runs, plan, every change, links): {story.places['store']}",
-        f"    {story.places['show_a_run']}",
+        f"    {story.places['runs']}",
         "  The flow runs on Prefect's page, each stage a task, counts as an artifact:",
         f"    {story.places['prefect_page']}",
         "    then open http://127.0.0.1:4200/runs",
@@ -243,10 +243,9 @@ def _counts(story: Story, told: Told, verb: str) -> None:
         )
     rest = told.counts
     story.say(
-        f"  {rest['unchanged']:,} pairs needed nothing; {rest['conflicts']:,} fields differed on both sides and "
-        f"Maximizer's value wins;",
-        f"  {rest['protected']:,} values of forms do not overwrite what Maximizer holds; {rest['placeholders']:,} mandatory "
-        f"fields {verb} given a placeholder.",
+        f"  {rest['unchanged']:,} pairs need nothing; {rest['conflicts']:,} fields are a conflict, which Maximizer wins;",
+        f"  {rest['protected']:,} values of forms do not overwrite what Maximizer holds; "
+        f"{rest['placeholders']:,} mandatory fields {verb} given a placeholder.",
     )
 
 

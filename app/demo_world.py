@@ -1,4 +1,4 @@
-"""The world of the demo: both services as real HTTP servers on this machine, a fresh store, a Prefect server of its own."""
+"""The world of the demo: both services as HTTP servers on this machine, a fresh store, a Prefect server of its own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from flows.services import connect
 from flows.settings import Settings
 from flows.setup import Outcome, Wish, put_mapping, set_up
 from sandbox.clock import SystemClock
-from sandbox.web import Door, Server, serve
+from sandbox.web import Door, Server, Service, serve
 from sandbox.world import World, build_world
 from storage import connections, links, parking, runs
 from storage.engine import open_store, reading
@@ -66,8 +66,8 @@ class DemoWorld:
             clock.advance(-WEEK)  # everybody has been there for a while
             self.world: World = build_world(seed, people, clock=clock)
             clock.advance(WEEK)
-            services = (self.world.mailchimp, self.world.maximizer)
-            self.doors = {side: Door(service, clock) for side, service in zip(SIDES, services, strict=True)}
+            services: dict[Side, Service] = {"mailchimp": self.world.mailchimp, "maximizer": self.world.maximizer}
+            self.doors = {side: Door(service, clock) for side, service in services.items()}
             self.servers: dict[Side, Server] = {
                 side: self._open.enter_context(serve(door)) for side, door in self.doors.items()
             }

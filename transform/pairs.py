@@ -11,7 +11,7 @@ from domain.changeset import Inputs, Policy
 from domain.records import cells as columns_of
 from domain.values import address_key
 from transform import plan
-from transform.addresses import EMPTIED, FOLLOW, KEEP, REFUSED, RENAME, addresses
+from transform.addresses import EMPTIED, FOLLOW, KEEP, REFUSED, RENAME, WAITS, addresses
 from transform.compare import Aligned, compare
 from transform.plan import Draft, own
 from transform.rules import complete_addresses
@@ -42,13 +42,13 @@ def judged(
     ``baselines``: mailchimp, maximizer, notes as JSON texts, or None at a first meeting.
     """
     settings = policy.settings
-    taken = address_key(given.members.loc[given.members["found"].astype(bool), "email"])
-    actions = addresses(seen, taken, email_change=settings.email_change, conflict=settings.conflict)
+    taken, held = (_known(frame, name, given.holders[name]) for frame, name in _places(given))
+    actions = addresses(seen, taken, held, email_change=settings.email_change, conflict=settings.conflict)
     aligned = _aligned(policy, seen, members, entries, baselines)
     mappings = policy.layout.fields
     cells = compare(aligned, mappings, settings.conflict, policy.today)
     # Nothing more is written for a person who needs a decision, or whose link ends.
-    going = actions["action"].isin([KEEP, RENAME, FOLLOW, EMPTIED]).to_numpy()
+    going = actions["action"].isin([KEEP, RENAME, FOLLOW, EMPTIED, WAITS]).to_numpy()
     cells = cells[going[cells["row"].to_numpy(dtype="int64")]] if len(cells) else cells
     to_members = plan.cell_items(cells, "mailchimp") if len(cells) else plan.own(seen.index[:0], "", "", rule="")
     to_entries = plan.cell_items(cells, "maximizer") if len(cells) else to_members
@@ -76,6 +76,15 @@ def judged(
         return Judgement(pd.DataFrame(), emptied, parked, actions)
     found = pd.concat([plan.cell_findings(cells, seen), emptied], ignore_index=True)
     return Judgement(plan.adopted(cells, seen), found, parked, actions)
+
+
+def _places(given: Inputs) -> tuple[tuple[pd.DataFrame, str], ...]:
+    return (given.members, "email"), (given.entries, "email1")
+
+
+def _known(frame: pd.DataFrame, name: str, held: pd.Series) -> pd.Series:
+    """Addresses (keys) of a side that are taken: of records read in this run, and of links that hold one."""
+    return address_key(pd.concat([frame.loc[frame["found"].astype(bool), name], held], ignore_index=True))
 
 
 def _aligned(

@@ -64,9 +64,9 @@ def _held(items: pd.DataFrame, held: pd.Series, problem: str) -> pd.DataFrame:
 
 def _without_country(items: pd.DataFrame, country: str, now: pd.DataFrame) -> pd.DataFrame:
     """Items that clear the country too, of members (rows of ``now``) whose address goes."""
+    now = now[~now.index.isin(items.loc[items["field"] == country, "row"])]
     going = _items(now.index, country, values.texts([""] * len(now)), values.texts([""] * len(now)), rule="R31")
-    whole = pd.concat([items, going.assign(old=now[country].to_numpy())], ignore_index=True)
-    return whole.drop_duplicates(["row", "field"], ignore_index=True)
+    return pd.concat([items, going.assign(old=now[country].to_numpy())], ignore_index=True)
 
 
 def _mandatory(policy: Policy, tag: str) -> FieldMapping | None:

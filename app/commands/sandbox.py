@@ -47,11 +47,16 @@ def sandbox(
         ) from problem
 
 
-def demo(call: Call) -> int | None:
+def demo(
+    call: Call,
+    people: Annotated[int, typer.Option(min=1, metavar="N", help="Invented people.")] = 2000,
+    seed: SEED = 7,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the services up until Ctrl-C.")] = False,
+) -> int:
     """Show a whole story with simulated services.
 
     Invented people are set up, planned, synchronised, edited on both sides; nothing is left running.
     """
     from app.demo import run
 
-    return run(as_json=call.as_json, progress=call.progress)
+    return run(people, seed, keep=keep, as_json=call.as_json, progress=call.progress)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from desk import Desk
@@ -61,10 +61,6 @@ def ready(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     from flows import launch
     from flows.cycle import Cycle
 
-    class Unjudged(Cycle):
-        def __init__(self, *given: Any, **more: Any) -> None:
-            super().__init__(*given, **more, judge=False)
-
-    monkeypatch.setattr(launch, "Cycle", Unjudged)
+    monkeypatch.setattr(launch, "Cycle", partial(Cycle, judge=False))
     desk.good("setup")
     return desk
