@@ -17,18 +17,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 
+from domain.countries import country_code, country_codes, country_name
 from domain.fields import FieldMapping, MailchimpField, MaximizerField
 
 TEXT_BYTES = 255  # Mailchimp cuts longer texts silently (Mailchimp fact sheet section 9)
 # Refuses what cannot be an address without judging what may: one @, a dot in the domain, no blanks.
 EMAIL = r"^[^@\s,;<>()\[\]\"]+@[^@\s,;<>()\[\]\".]+(?:\.[^@\s,;<>()\[\]\".]+)+$"
-_URL = r"^https?://[^\s/?#.]+(?:\.[^\s/?#.]+)*\.[^\s/?#.]{2,}(?::\d+)?(?:[/?#]\S*)?$"
-_DATE = r"^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$"
+_URL = r"^(?i:https?)://[^\s/?#.]+(?:\.[^\s/?#.]+)*\.[^\s/?#.]{2,}(?::[0-9]+)?(?:[/?#]\S*)?$"
+_DATE = r"^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])$"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,15 @@ class Encoded:
 
 def texts(values: Iterable[Any], index: pd.Index | None = None) -> pd.Series:
     """A Series of dtype str from Python values (None and NaN become NA)."""
-    return pd.Series(list(values), index=index, dtype="str")
+    listed = list(values)
+    try:
+        return pd.Series(listed, index=index, dtype="str")
+    except UnicodeEncodeError:  # half a character: a service cut a text in the middle of one
+        return pd.Series([_whole(v) if isinstance(v, str) else v for v in listed], index=index, dtype="str")
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def per_distinct(series: pd.Series, function: Callable[[str], Any]) -> pd.Series:
@@ -130,7 +138,7 @@ def number(text: str) -> str:
         value = Decimal(text)
     except InvalidOperation:
         return text
-    if not value.is_finite():
+    if not value.is_finite() or "_" in text:
         return text
     shown = format(value.normalize(), "f") if value else "0"
     return shown
@@ -143,9 +151,9 @@ def calendar_day(text: str) -> str:
 
 def month_day(text: str, *, day_first: bool = False) -> str:
     """``MM-DD`` of ``MM/DD``, ``DD/MM``, ``MM-DD``, ``--MM-DD`` or an ISO date (Maximizer fact sheet 5.3)."""
-    if found := re.match(r"^\d{4}-(\d\d)-(\d\d)", text):
+    if found := re.match(r"^[0-9]{4}-([0-9]{2})-([0-9]{2})", text):
         return f"{found[1]}-{found[2]}"
-    if found := re.match(r"^(?:--)?(\d{1,2})[-/](\d{1,2})$", text):
+    if found := re.match(r"^(?:--)?([0-9]{1,2})[-/]([0-9]{1,2})$", text):
         first, second = int(found[1]), int(found[2])
         month, day = (second, first) if day_first and "/" in text else (first, second)
         if 1 <= month <= 12 and 1 <= day <= 31:
@@ -153,36 +161,12 @@ def month_day(text: str, *, day_first: bool = False) -> str:
     return text
 
 
-@lru_cache(maxsize=4096)
-def country_code(text: str) -> str:
-    """ISO alpha-2 code of a code or an English name; what is not recognised stays as it is (R28)."""
-    import pycountry
-
-    if not text:
-        return ""
-    common = {"uk": "GB", "england": "GB", "scotland": "GB", "wales": "GB", "usa": "US", "u.s.a.": "US", "u.s.": "US"}
-    if text.lower() in common:
-        return common[text.lower()]
-    try:
-        return str(pycountry.countries.lookup(text).alpha_2)
-    except LookupError:
-        return text
-
-
-def country_name(code: str) -> str:
-    """The name people read, of an ISO alpha-2 code; anything else stays as it is."""
-    import pycountry
-
-    found = pycountry.countries.get(alpha_2=code) if len(code) == 2 else None
-    return str(getattr(found, "common_name", found.name)) if found else code
-
-
 def us_phone(series: pd.Series) -> pd.Series:
     """``NNN-NNN-NNNN`` of ten digits in any dress, with or without country code 1; "" stays, else NA (R25)."""
-    digits = series.str.replace(r"[\s().+/-]", "", regex=True)
-    digits = digits.str.replace(r"^1(\d{10})$", r"\1", regex=True)
-    good = digits.str.fullmatch(r"[2-9]\d{9}").fillna(False).astype(bool)
-    shown = digits.str.replace(r"^(\d{3})(\d{3})(\d{4})$", r"\1-\2-\3", regex=True)
+    digits = series.str.replace(r"[\s().+/\u2010-\u2015-]", "", regex=True)
+    digits = digits.str.replace(r"^1([0-9]{10})$", r"\1", regex=True)
+    good = digits.str.fullmatch(r"[2-9][0-9]{9}").fillna(False).astype(bool)
+    shown = digits.str.replace(r"^([0-9]{3})([0-9]{3})([0-9]{4})$", r"\1-\2-\3", regex=True)
     return shown.where(good | (series == ""))
 
 
@@ -199,21 +183,22 @@ def to_mailchimp(mapping: FieldMapping, values: pd.Series) -> Encoded:
             return _group(mapping, values)
         case "birthday":
             day = per_distinct(values, month_day)
-            return _checked(day, (day == "") | day.str.fullmatch(r"\d\d-\d\d"), "not a month and day")
+            return _checked(day, _real(day, "2000-"), "not a month and day", values)
         case "date":
-            return _checked(values, (values == "") | values.str.fullmatch(_DATE), "a date without a year")
+            return _checked(values, _real(values), "not a date with a year")
         case "number":
-            return _checked(values, (values == "") | values.str.fullmatch(r"-?\d+(\.\d+)?"), "not a number")
+            return _checked(values, _exact(values), "not a number of at most 15 digits")
         case "zip":
-            return _checked(values, (values == "") | values.str.fullmatch(r"\d{5}"), "not a US zip code of 5 digits")
+            return _checked(values, (values == "") | values.str.fullmatch("[0-9]{5}"), "not a US zip code of 5 digits")
         case "phone" if field.phone_format.upper() == "US":
             shown = us_phone(values)
             return _checked(shown, shown.notna(), "not a US phone number", values)
         case "url" | "imageurl":
-            return _checked(values, (values == "") | values.str.fullmatch(_URL), "not a web address")
+            fits = values.str.fullmatch(_URL) & _fits_bytes(values)
+            return _checked(values, (values == "") | fits, f"not a web address of at most {TEXT_BYTES} bytes")
         case "country":
             code = per_distinct(values, country_code)
-            return _checked(code, (code == "") | code.str.fullmatch(r"[A-Z]{2}"), "not a country that has an ISO code")
+            return _checked(code, (code == "") | code.isin(country_codes()), "not a country that has an ISO code")
         case "email":
             return _checked(values, (values == "") | values.str.fullmatch(EMAIL), "not an e-mail address")
         case _:
@@ -235,13 +220,13 @@ def to_maximizer(mapping: FieldMapping, values: pd.Series, current: pd.Series, t
             return _birthday(values, current, today)
     if field.kind == "annual":
         day = per_distinct(values, month_day)
-        return _checked(day, (day == "") | day.str.fullmatch(r"\d\d-\d\d"), "not a month and day")
+        return _checked(day, _real(day, "2000-"), "not a month and day", values)
     if field.kind == "date":
-        return _checked(values, (values == "") | values.str.fullmatch(_DATE), "not a date")
+        return _checked(values, _real(values), "not a date")
     if field.kind == "numeric":
-        places = "" if field.decimals == 0 else rf"(\.\d{{1,{field.decimals or 15}}})?"
-        fits = values.str.fullmatch(rf"-?\d+{places}")
-        return _checked(values, (values == "") | fits, f"not a number with at most {field.decimals or 0} decimals")
+        most = 15 if field.decimals is None else field.decimals
+        fits = _exact(values) & ~values.str.fullmatch(rf".*\.[0-9]{{{most + 1},}}").fillna(False).astype(bool)
+        return _checked(values, fits, f"not a number of at most 15 digits and {most} decimals")
     if field.max_length:
         long = values.str.len() > field.max_length
         return _checked(values, ~long.fillna(False).astype(bool), f"longer than {field.max_length} characters")
@@ -254,6 +239,28 @@ def _checked(value: pd.Series, good: pd.Series, problem: str, given: pd.Series |
     good = good.fillna(False).astype(bool) | unknown
     problems = pd.Series("", index=value.index, dtype="str").mask(~good, problem)
     return Encoded(value.where(good), problems, pd.Series("", index=value.index, dtype="str"))
+
+
+def _real(values: pd.Series, before: str = "") -> pd.Series:
+    """Where a text is empty or a day of the calendar, once ``before`` stands in front of it."""
+
+    def real(text: str) -> str:
+        try:
+            return str(date.fromisoformat(before + text)) if re.match(_DATE, before + text) else ""
+        except ValueError:
+            return ""
+
+    return (values == "") | (per_distinct(values, real) != "")
+
+
+def _exact(values: pd.Series) -> pd.Series:
+    """Where a text is empty or a number that arrives unharmed: JSON numbers carry 15 digits for certain."""
+
+    def exact(text: str) -> str:
+        plain = re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text)
+        return "x" if plain and len(text.lstrip("-0.").replace(".", "")) <= 15 else ""
+
+    return (values == "") | (per_distinct(values, exact) == "x")
 
 
 def _fits_bytes(values: pd.Series) -> pd.Series:
@@ -315,7 +322,7 @@ def _birthday(values: pd.Series, current: pd.Series, today: date) -> Encoded:
     dated = dated.mask(values == "02-29", f"{leap}-02-29").mask(values == "", "")
     same_day = (current.str[-5:] == values) & current.str.fullmatch(_DATE).fillna(False).astype(bool)
     value = dated.mask(same_day, current)
-    return _checked(value, (value == "") | value.str.fullmatch(_DATE), "not a month and day")
+    return _checked(value, _real(value), "not a month and day")
 
 
 def _is_leap(year: int) -> bool:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
@@ -20,16 +20,19 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from domain import records
-from domain.changeset import PARKED, ChangeSet, Inputs, Policy, empty
-from domain.errors import Blocked, Incomplete, MaxchimpError, Misconfigured, Side
+from domain.changeset import FINDING, PARKED, ChangeSet, Inputs, Policy, empty
+from domain.errors import Blocked, Incomplete, MaxchimpError
 from extract import counterparts
 from extract.entries import read_entries
 from extract.members import read_members
 from extract.reading import Read, Reading
 from flows.apply import apply, plan_notes, store_plan
 from flows.gather import gather
+from flows.judging import judge_both, judge_plan, warm_up_checks
 from flows.prepare import Prepared, check_address_book, check_identity, prepare
+from flows.result import no_counts, summary
 from flows.services import Services
+from flows.stored_plan import keep_planned
 from load.context import Loading
 from load.load import Loaded, load
 from load.recover import recover
@@ -41,7 +44,6 @@ from transform.guard import Trip, absent, emptied, guard
 
 log = logging.getLogger("maxchimp.cycle")
 Kind = Literal["sync", "backfill", "plan"]
-_FRAMES: tuple[tuple[Side, str], ...] = (("mailchimp", "members"), ("maximizer", "entries"))
 Stage = Callable[[str, Callable[[], None]], None]
 
 
@@ -192,7 +194,7 @@ class Cycle:
         )
         jobs: list[Callable[[], Any]] = [self._members, self._entries]
         if self.judge:
-            jobs.append(_warm_up)
+            jobs.append(warm_up_checks)
         if self.parallel < 2:
             answers = [job() for job in jobs]
         else:
@@ -258,22 +260,24 @@ class Cycle:
             unmapped_required=self.prepared.unmapped_required,
         )
         if self.judge:
-            self.inputs, self.set_aside = _judge_snapshots(self.inputs, self.prepared.layout, self.facts)
+            self.inputs, self.set_aside, self.noted = judge_both(self.inputs, self.prepared.layout, self.facts)
         else:
-            self.set_aside = empty(PARKED)
+            self.set_aside, self.noted = empty(PARKED), empty(FINDING)
 
     def decide(self) -> None:
         """Match, compare, rules, defaults: the ChangeSet."""
         self.decided: ChangeSet = decide(self.inputs, self.policy)
         if len(self.set_aside):
             self.decided.parked = pd.concat([self.decided.parked, self.set_aside], ignore_index=True)
+        if len(self.noted):
+            self.decided.findings = pd.concat([self.decided.findings, self.noted], ignore_index=True)
         self.decided.tallies["unchanged"] += self.untouched
         self.counts = self.decided.counted()
 
     def check_changes(self) -> None:
         """The ChangeSet is judged and guarded, then stored: from here on it is the plan."""
         if self.judge:
-            _judge_changes(self.decided, self.policy, self.facts)
+            judge_plan(self.decided, self.policy, self.facts)
         with begin(self.engine) as db:
             if self.asked.kind == "plan":
                 store_plan(db, self.run_id, self.connection.id, self.decided)
@@ -283,7 +287,10 @@ class Cycle:
         if self.asked.kind == "plan":
             return
         if self.asked.plan is not None:
-            self._keep_planned(self.asked.plan)
+            decided = keep_planned(
+                self.engine, self.connection.id, self.asked.plan, self.decided, self.prepared.fingerprint
+            )
+            self.decided, self.counts = decided, decided.counted()
         elif not self.connection.synced and len(self.decided.changes) and not self.asked.yes:
             raise Blocked(
                 "first-sync",
@@ -301,34 +308,6 @@ class Cycle:
             "; ".join(trip.message for trip in trips),
             remedy="find out why; if it is right, let this run pass with --yes (limits: maxchimp settings show)",
         )
-
-    def _keep_planned(self, plan_id: int) -> None:
-        """Only the changes of a stored plan that are still the same; what has moved since is refused (hazard D18)."""
-        planned = runs.get(self.engine, plan_id)
-        if planned is None or planned.kind != "plan" or planned.connection_id != self.connection.id:
-            raise Misconfigured(f"there is no plan {plan_id} of this connection", remedy="maxchimp runs lists them")
-        if planned.state != "planned":
-            raise Blocked(
-                "plan", f"run {plan_id} is {planned.state}, not a plan that can be applied", remedy="make a new plan"
-            )
-        if planned.facts.get("fingerprint") != self.prepared.fingerprint:
-            raise Blocked("plan-moved", f"mappings changed since plan {plan_id}", remedy="make a new plan")
-        with reading(self.engine) as db:
-            wanted = changes.of_run(db, plan_id, "planned")
-        same = ["side", "op", "target", "fields"]
-        now = self.decided.changes
-        kept = now.merge(wanted[same].drop_duplicates(), on=same, how="inner")[list(now.columns)]
-        moved = len(wanted) - len(kept)
-        if moved:
-            raise Blocked(
-                "plan-moved",
-                f"{moved} of the {len(wanted)} changes of plan {plan_id} are not what would be done now",
-                remedy="make a new plan and look at it again",
-            )
-        later = now[~(now["side"] + now["target"]).isin(kept["side"] + kept["target"])]
-        self.decided.changes = kept
-        self.decided = _without(self.decided, later)
-        self.counts = self.decided.counted()
 
     def load(self) -> None:
         """Accept the decision in our store, then write to each side."""
@@ -409,61 +388,3 @@ class Cycle:
             "reason": self.reason,
             "counts": self.counts or no_counts(),
         }
-
-
-def no_counts() -> dict[str, Any]:
-    return ChangeSet().counted()
-
-
-def summary(counts: dict[str, Any]) -> str:
-    """Counts in one line."""
-    parts = [
-        f"{counts[side]['create']} new and {counts[side]['update']} changed in {side.capitalize()}"
-        for side in ("mailchimp", "maximizer")
-    ]
-    return ", ".join(parts)
-
-
-def _without(decided: ChangeSet, later: Any) -> ChangeSet:
-    """A decision without changes that are left to a later run: their pairs stay unfinished."""
-    busy = set(later["contact_id"]) | set(later["entry_id"])
-    busy.discard("")
-    for frame in (decided.link_updates, decided.new_links):
-        if len(frame):
-            hit = frame["contact_id"].isin(busy) | frame["entry_id"].isin(busy)
-            frame.loc[hit, ["member_hash", "entry_hash"]] = None
-    return decided
-
-
-def _warm_up() -> None:
-    from quality import warm_up
-
-    warm_up()
-
-
-def _judge_snapshots(inputs: Inputs, layout: records.Layout, facts: dict[str, Any]) -> tuple[Inputs, pd.DataFrame]:
-    """Judge both sides; rows that fail an identity check take no part and are parked (PARKED columns)."""
-    from quality import judge_snapshot
-
-    verdicts = {side: judge_snapshot(side, getattr(inputs, name), layout) for side, name in _FRAMES}
-    facts["checks"] = [result for verdict in verdicts.values() for result in verdict.results]
-    sound = {
-        name: (rows := getattr(inputs, name))[~rows[records.KEY[side]].isin(verdicts[side].failed_rows["key"])]
-        for side, name in _FRAMES
-    }
-    failed = pd.concat([verdict.failed_rows for verdict in verdicts.values()], ignore_index=True)
-    parked = failed.rename(columns={"expectation": "evidence"}).assign(
-        rule="checks",
-        remedy="correct the record; it is looked at again in every run",
-        member_hash=None,
-        entry_hash=None,
-    )
-    return replace(inputs, **{name: frame.reset_index(drop=True) for name, frame in sound.items()}), parked[
-        list(PARKED)
-    ]
-
-
-def _judge_changes(decided: ChangeSet, policy: Policy, facts: dict[str, Any]) -> None:
-    from quality import judge_changes
-
-    facts.setdefault("checks", []).extend(judge_changes(decided, policy).results)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -93,6 +93,8 @@ def basic_fields() -> tuple[MaximizerField, ...]:
 def address_book(maximizer: Maximizer, *, options_of: Sequence[str] | None = None) -> tuple[MaximizerField, ...]:
     """Basic fields and UDFs of people. ``options_of``: refs of the tables whose items are needed (None: all)."""
     rows = maximizer.fields()
+    lengths = {str(row["ref"]): int((row.get("attributes") or {}).get("MaxLength") or 0) for row in rows}
+    basics = (replace(f, max_length=lengths.get(f.ref) or f.max_length) for f in basic_fields())
     udfs = [row for row in rows if str(row["ref"]).startswith("Udf/") and not row.get("inactive")]
     tables = [
         str(row["ref"])
@@ -101,7 +103,7 @@ def address_book(maximizer: Maximizer, *, options_of: Sequence[str] | None = Non
     ]
     wanted = tables if options_of is None else [ref for ref in tables if ref in options_of]
     items = maximizer.options(wanted) if wanted else {}
-    return (*basic_fields(), *(_udf(row, items.get(str(row["ref"]), [])) for row in udfs))
+    return (*basics, *(_udf(row, items.get(str(row["ref"]), [])) for row in udfs))
 
 
 def _udf(row: Mapping[str, Any], items: Sequence[tuple[str, str]]) -> MaximizerField:

@@ -10,7 +10,7 @@ from domain.records import KEY, PLACEHOLDER
 from domain.values import EMAIL, address_key
 from transform import plan
 from transform.addresses import EMPTIED, KEEP
-from transform.linked import Linked, linked
+from transform.linked import Linked, linked, not_subscribed
 from transform.match import match
 from transform.pairs import judged
 from transform.plan import FLAG, MARKER, STAMP, Draft, own
@@ -211,7 +211,9 @@ class _Newcomers:
                 self.parked.append(
                     plan.parked("maximizer", flagged.loc[rows, "entry_id"], reason=reason, rule=rule, remedy=remedy)
                 )
-        wanted = flagged[~(blank | bad | archived | taken | key.isin(self.given.suppressed))].reset_index(drop=True)
+        left = self._left(flagged)
+        wanted = flagged[~(blank | bad | archived | taken | left | key.isin(self.given.suppressed))]
+        wanted = wanted.reset_index(drop=True)
         if not self.policy.members_complete or not len(wanted):
             return
         items = new_members(wanted, self.policy)
@@ -221,6 +223,13 @@ class _Newcomers:
         self.draft.add("mailchimp", "create", records, whole, target="new:entry_id", rule="R18")
         mark = own(wanted.index, MARKER, "", old=wanted["marker"], rule="R8")
         self.draft.add("maximizer", "update", records, mark, target="entry_id", rule="R8")
+
+    def _left(self, flagged: pd.DataFrame) -> pd.Series:
+        """Entries whose person left under their address and came back under another: a person decides (R13, R18)."""
+        waiting = self.given.parked[(self.given.parked["rule"] == "R13") & (self.given.parked["side"] == "maximizer")]
+        left = flagged["entry_id"].isin(waiting["key"])
+        self.parked.append(not_subscribed(flagged.loc[left, "entry_id"]))
+        return left
 
     def _withheld(self, items: pd.DataFrame, keys: pd.Series) -> None:
         hit = items[items["problem"] != ""]

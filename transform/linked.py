@@ -11,7 +11,7 @@ import pandas as pd
 from domain.changeset import CELL, Inputs, Policy, empty
 from domain.values import address_key
 from transform import plan, presence
-from transform.addresses import EMPTIED, KEEP, NEW_ENTRY
+from transform.addresses import EMPTIED, KEEP, NEW_ENTRY, REFUSED, WAITS
 from transform.pairs import Judgement, judged
 from transform.plan import FLAG, MARKER, STAMP, STATUS, Draft, own
 
@@ -60,13 +60,7 @@ def linked(given: Inputs, policy: Policy, draft: Draft) -> Linked:
     moved = here[judgement.actions["action"].to_numpy() == NEW_ENTRY] if len(here) else here
     left_alone = moved[(moved["e_flag"] != "Yes") | (moved["status"] != "subscribed")]
     doubtful = left_alone[left_alone["e_flag"] == "Yes"]
-    unsure = plan.parked(
-        "maximizer",
-        doubtful["entry_id"],
-        reason="its member took another address and was not subscribed under this one",
-        rule="R13",
-        remedy="set the flag to No, or subscribe the person in Mailchimp",
-    )
+    unsure = not_subscribed(doubtful["entry_id"])
     return Linked(
         updates=updates,
         adopted=judgement.adopted if len(judgement.adopted) else empty(CELL),
@@ -79,6 +73,17 @@ def linked(given: Inputs, policy: Policy, draft: Draft) -> Linked:
         no_create=list(left_alone["entry_id"]),
         evaluated=[f"member:{key}" for key in judged_now["contact_id"]]
         + [f"entry:{key}" for key in judged_now["was_entry"]],
+    )
+
+
+def not_subscribed(entries: pd.Series) -> pd.DataFrame:
+    """PARKED rows of flagged entries whose person left under their address and came back under another (R13)."""
+    return plan.parked(
+        "maximizer",
+        entries,
+        reason="its member took another address and was not subscribed under this one",
+        rule="R13",
+        remedy="set the flag to No, or release it to subscribe this address anew",
     )
 
 
@@ -100,10 +105,14 @@ def _present(given: Inputs, policy: Policy, draft: Draft, here: pd.DataFrame) ->
     # Our own No is taken back, so the entry's edits count again at once (R14).
     seen = here.assign(marker=here["m_unique_email_id"], e_flag=here["e_flag"].mask(returned_no, "Yes"))
     judgement = judged(given, policy, draft, seen, members, entries, remembered)
-    staying = ~judgement.actions["action"].isin([NEW_ENTRY]).to_numpy()
-    revive = here.index[(here["case"] == presence.REVIVE) & staying]
+    action = judgement.actions["action"]
+    staying = ~action.isin([NEW_ENTRY]).to_numpy()
+    # The marker follows the address, so it waits until that is agreed on.
+    agreed = ~action.isin([NEW_ENTRY, REFUSED, WAITS]).to_numpy()
+    # Revived is whoever the entry asks for: under an address of its own that is somebody else, or nobody (R3, R17).
+    revive = here.index[(here["case"] == presence.REVIVE) & (action == KEEP).to_numpy()]
     raised = here.index[returned_no & staying]
-    remark = here.index[(here["e_marker"] != here["m_unique_email_id"]) & (here["m_unique_email_id"] != "") & staying]
+    remark = here.index[(here["e_marker"] != here["m_unique_email_id"]) & (here["m_unique_email_id"] != "") & agreed]
     restamp = here.index[(here["m_pair"] != here["entry_id"]) & staying]
     status = own(revive, STATUS, "subscribed", old="archived", rule="R18")
     draft.add(

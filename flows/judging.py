@@ -1,0 +1,53 @@
+"""The data quality checks of a cycle: what ``quality`` says, and what follows for the run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from domain import records
+from domain.changeset import PARKED, ChangeSet, Inputs, Policy
+from domain.errors import Side
+
+_FRAMES: tuple[tuple[Side, str], ...] = (("mailchimp", "members"), ("maximizer", "entries"))
+
+
+def warm_up_checks() -> None:
+    from quality import warm_up
+
+    warm_up()
+
+
+def judge_both(
+    inputs: Inputs, layout: records.Layout, facts: dict[str, Any]
+) -> tuple[Inputs, pd.DataFrame, pd.DataFrame]:
+    """Judge both sides; rows that fail an identity check take no part and are parked (PARKED columns).
+
+    Odd values make findings (FINDING columns): the compare withholds what the other side cannot hold (R28).
+    """
+    from quality import judge_snapshot
+
+    verdicts = {side: judge_snapshot(side, getattr(inputs, name), layout) for side, name in _FRAMES}
+    facts["checks"] = [result for verdict in verdicts.values() for result in verdict.results]
+    sound = {
+        name: (rows := getattr(inputs, name))[~rows[records.KEY[side]].isin(verdicts[side].failed_rows["key"])]
+        for side, name in _FRAMES
+    }
+    failed = pd.concat([verdict.failed_rows for verdict in verdicts.values()], ignore_index=True)
+    parked = failed.rename(columns={"expectation": "evidence"}).assign(
+        rule="checks",
+        remedy="correct the record; it is looked at again in every run",
+        member_hash=None,
+        entry_hash=None,
+    )
+    noted = pd.concat([verdict.findings for verdict in verdicts.values()], ignore_index=True)
+    kept = replace(inputs, **{name: frame.reset_index(drop=True) for name, frame in sound.items()})
+    return kept, parked[list(PARKED)], noted
+
+
+def judge_plan(decided: ChangeSet, policy: Policy, facts: dict[str, Any]) -> None:
+    from quality import judge_changes
+
+    facts.setdefault("checks", []).extend(judge_changes(decided, policy).results)

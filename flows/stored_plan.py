@@ -1,0 +1,47 @@
+"""Applying exactly the changes of a stored plan: what has moved since is refused (hazard D18)."""
+
+from __future__ import annotations
+
+import pandas as pd
+from sqlalchemy import Engine
+
+from domain.changeset import ChangeSet
+from domain.errors import Blocked, Misconfigured
+from storage import changes, runs
+from storage.engine import reading
+
+
+def keep_planned(engine: Engine, connection_id: int, plan_id: int, decided: ChangeSet, fingerprint: str) -> ChangeSet:
+    """The decision with the plan's changes only; Blocked when one of them is not what would be done now."""
+    planned = runs.get(engine, plan_id)
+    if planned is None or planned.kind != "plan" or planned.connection_id != connection_id:
+        raise Misconfigured(f"there is no plan {plan_id} of this connection", remedy="maxchimp runs lists them")
+    if planned.state != "planned":
+        raise Blocked("plan", f"run {plan_id} is {planned.state}, not a plan", remedy="make a new plan: maxchimp plan")
+    if planned.facts.get("fingerprint") != fingerprint:
+        raise Blocked("plan-moved", f"mappings or options changed since plan {plan_id}", remedy="make a new plan")
+    with reading(engine) as db:
+        wanted = changes.of_run(db, plan_id, "planned")
+    same = ["side", "op", "target", "fields"]
+    now = decided.changes
+    kept = now.merge(wanted[same].drop_duplicates(), on=same, how="inner")[list(now.columns)]
+    if moved := len(wanted) - len(kept):
+        raise Blocked(
+            "plan-moved",
+            f"{moved} of the {len(wanted)} changes of plan {plan_id} are not what would be done now",
+            remedy="make a new plan and look at it again",
+        )
+    later = now[~(now["side"] + now["target"]).isin(kept["side"] + kept["target"])]
+    decided.changes = kept
+    return _without(decided, later)
+
+
+def _without(decided: ChangeSet, later: pd.DataFrame) -> ChangeSet:
+    """A decision without changes that are left to a later run: their pairs stay unfinished."""
+    busy = set(later["contact_id"]) | set(later["entry_id"])
+    busy.discard("")
+    for frame in (decided.link_updates, decided.new_links):
+        if len(frame):
+            hit = frame["contact_id"].isin(busy) | frame["entry_id"].isin(busy)
+            frame.loc[hit, ["member_hash", "entry_hash"]] = None
+    return decided
