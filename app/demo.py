@@ -243,7 +243,7 @@ def _counts(story: Story, told: Told, verb: str) -> None:
         )
     rest = told.counts
     story.say(
-        f"  {rest['unchanged']:,} pairs need nothing; {rest['conflicts']:,} fields are a conflict, which Maximizer wins;",
+        f"  {rest['unchanged']:,} pairs need nothing; {rest['conflicts']:,} fields conflict, and Maximizer wins;",
         f"  {rest['protected']:,} values of forms do not overwrite what Maximizer holds; "
         f"{rest['placeholders']:,} mandatory fields {verb} given a placeholder.",
     )

@@ -101,7 +101,8 @@ def _present(given: Inputs, policy: Policy, draft: Draft, here: pd.DataFrame) ->
     entries = given.entries.iloc[here["e_row"]].reset_index(drop=True)
     remembered = given.baselines.set_index("link_id").reindex(here["id"]).reset_index()
     remembered = remembered.astype({"mailchimp": "str", "maximizer": "str", "notes": "str"})
-    returned_no = (here["case"] == presence.RETURNED) & here["flag_ours"].astype(bool) & (here["e_flag"] == "No")
+    back = here["case"].isin([presence.PRESENT, presence.RETURNED]) & (here["m_status"] == "subscribed")
+    returned_no = back & here["flag_ours"].astype(bool) & (here["e_flag"] == "No")
     # Our own No is taken back, so the entry's edits count again at once (R14).
     seen = here.assign(marker=here["m_unique_email_id"], e_flag=here["e_flag"].mask(returned_no, "Yes"))
     judgement = judged(given, policy, draft, seen, members, entries, remembered)
