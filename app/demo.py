@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from app.demo_edits import Edit, Hands, expected
 from app.demo_world import SIDES, DemoWorld, Told
+from app.progress import Progress
 from app.show import clean
 from domain.errors import MaxchimpError
 from flows.cycle import Asked
@@ -19,7 +19,6 @@ from flows.settings import Settings
 
 PEOPLE, SEED = 2000, 7
 NAMES = {"mailchimp": "Mailchimp", "maximizer": "Maximizer"}
-Progress = Callable[[str], None]
 
 
 def run(
@@ -28,14 +27,14 @@ def run(
     *,
     keep: bool = False,
     out: TextIO | None = None,
-    progress: Progress = lambda text: None,
+    progress: Progress | None = None,
     as_json: bool = False,
 ) -> int:
     """Tell the story on ``out`` (stdout); 0 when everything came out as promised, else 1 with a sentence on stderr.
 
     ``keep``: at the end leave the services and Prefect's page up until Ctrl-C. ``as_json``: one document instead.
     """
-    story = Story(None if as_json else out or sys.stdout, progress)
+    story = Story(None if as_json else out or sys.stdout, progress or Progress())
     try:
         with DemoWorld(Settings().home_dir / "demo", people, seed) as demo:
             _tell(story, demo)
@@ -45,6 +44,8 @@ def run(
         return _broken(f"{error.message}{'; ' + error.remedy if error.remedy else ''}")
     except KeyboardInterrupt:
         return _broken("stopped; nothing is left running")
+    finally:
+        story.progress.close()
     if as_json:
         print(json.dumps(story.document(), indent=2), file=out or sys.stdout)
     if story.broken:
@@ -70,6 +71,7 @@ class Story:
     places: dict[str, str] = field(default_factory=dict)
 
     def say(self, *lines: str) -> None:
+        self.progress.close()
         for line in lines:
             if self.stream is not None:
                 print(clean(line), file=self.stream, flush=True)
@@ -133,7 +135,7 @@ def _set_up(story: Story, demo: DemoWorld) -> None:
 def _plan(story: Story, demo: DemoWorld) -> Told:
     story.chapter("3. The plan  (maxchimp plan)")
     told = _cycle(story, demo, Asked("plan"))
-    _counts(story, told, "would")
+    _counts(story, told, "would be")
     story.promise(told.writes == {"mailchimp": 0, "maximizer": 0}, "a plan writes nothing to either side")
     return told
 
@@ -162,10 +164,10 @@ def _second(story: Story, demo: DemoWorld, edits: list[Edit]) -> None:
         story.say(f"       {edit.became}.")
     wanted = expected(edits)
     wrote = {(side, op): told.counts[side][op] for side in SIDES for op in ("create", "update", "failed")}
-    total = sum(wanted.values()) - sum(n for (_, op), n in wanted.items() if op == "failed")
+    total, done = (sum(n for (_, op), n in some.items() if op != "failed") for some in (wanted, wrote))
     story.promise(
         wrote == {key: wanted.get(key, 0) for key in wrote},
-        f"these edits need {total} writes, and {total} it was: not one more",
+        f"these edits need {total} writes, and {done} it was: nothing else was touched",
     )
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from app.demo_world import DemoWorld, Key
-from storage import changes
-from storage.engine import reading
+from app.demo_people import Onlooker
 
 OPT_IN, POINTS, REGION = r"Marketing\Email Opt-In", r"Marketing\Loyalty Points", r"Marketing\Region"
 STATUS, FLAG, MARKER = r"Marketing\List Status", r"MailChimp\Sync with MailChimp", r"MailChimp\MailChimp ID"
@@ -38,19 +34,8 @@ def expected(edits: list[Edit]) -> Counter[Write]:
     return Counter(write for edit in edits for write in edit.writes)
 
 
-@dataclass
-class Hands:
+class Hands(Onlooker):
     """People at work in both products; each edit takes persons of its own, so that none hides another one."""
-
-    demo: DemoWorld
-    pairs: Iterator[tuple[str, Key]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.pairs = iter(self.demo.pairs())
-        self.mailchimp, self.maximizer = self.demo.world.mailchimp, self.demo.world.maximizer
-        self.list_id = self.demo.world.list_id
-        interests = self.mailchimp.audiences[self.list_id].interests.values()
-        self.option = {interest.name: interest.id for interest in interests}
 
     def all(self) -> list[Edit]:
         """Make every edit."""
@@ -60,28 +45,6 @@ class Hands:
             self.unsubscribed(), self.archived(), self.deleted(), self.new_customer(), self.new_subscriber(),
             self.refused(),
         ]  # fmt: skip
-
-    # --- looking -----------------------------------------------------------------------------------------------------
-
-    def member(self, contact_id: str) -> dict[str, Any]:
-        return self.mailchimp.member(contact_id)
-
-    def merge(self, contact_id: str, tag: str) -> Any:
-        return self.member(contact_id)["merge_fields"][tag]
-
-    def by_email(self, email: str) -> dict[str, Any]:
-        found = [m for m in self.mailchimp.members(self.list_id) if m["email_address"].lower() == email.lower()]
-        return found[0] if len(found) == 1 else {"status": f"{len(found)} members", "merge_fields": {}}
-
-    def udf(self, key: Key, path: str) -> Any:
-        return self.maximizer.entry(key)["udfs"][path]
-
-    def entries(self, email: str) -> list[dict[str, Any]]:
-        return [row for row in self.maximizer.entries().values() if row["Email1"].lower() == email.lower()]
-
-    def name(self, key: Key) -> str:
-        entry = self.maximizer.entry(key)
-        return f"{entry['FirstName']} {entry['LastName']}".strip()
 
     # --- edits in Maximizer ------------------------------------------------------------------------------------------
 
@@ -134,9 +97,6 @@ class Hands:
             (MEMBER,),
         )
 
-    def ticked(self, contact_id: str, option: str) -> bool:
-        return bool(self.member(contact_id)["interests"][self.option[option]])
-
     def crm_address(self) -> Edit:
         contact_id, key = next(self.pairs)
         address = "moved.house@lanternpost.test"
@@ -168,11 +128,10 @@ class Hands:
 
     def refused(self) -> Edit:
         key = self.maximizer.add_person("Mal", "Formed", "mal.formed@example.com", udfs={FLAG: "Yes"})
-        name = f"{key[0]}#{key[1]}"
         return Edit(
             "Maximizer: somebody was flagged whose address Mailchimp does not take",
             "Mailchimp refused; the record waits in quarantine with the reason, everything else went on",
-            lambda: any(name in json.dumps(row, default=str) for row in self.demo.waiting()),
+            lambda: self.in_quarantine(key),
             (REFUSED,),
         )
 
@@ -237,9 +196,9 @@ class Hands:
     def archived(self) -> Edit:
         contact_id, key = next(self.pairs)
         self.mailchimp.archive(contact_id)
-        self.maximizer.edit(key, {"Department": "Former customers"})
+        self.maximizer.edit(key, {"Position": "Retired"})
         return Edit(
-            f"Mailchimp: {self.name(key)} was archived, and somebody edited the entry afterwards",
+            f"Both: {self.name(key)} was archived in Mailchimp, and somebody edited the entry afterwards",
             "the entry stays, its flag is No; the member stays archived",
             lambda: self.udf(key, FLAG) == "No" and self.member(contact_id)["status"] == "archived",
             (ENTRY,),
@@ -281,17 +240,10 @@ class Hands:
             lambda: (
                 self.merge(contact_id, "REGION") == "North"
                 and self.udf(key, REGION) == "North"
-                and "South" in self._logged(contact_id, "REGION")
+                and "South" in self.overwritten(contact_id, "REGION")
             ),
             (MEMBER,),
         )
-
-    def _logged(self, contact_id: str, tag: str) -> list[str]:
-        """Values of a member's field that were overwritten."""
-        with reading(self.demo.engine) as db:
-            past = changes.history(db, self.demo.connection_id, contact_id=contact_id)
-        items = [item for fields in past["fields"] for item in json.loads(fields)["set"]]
-        return [str(item["old"]) for item in items if item["field"] == tag]
 
     def deleted(self) -> Edit:
         contact_id, key = next(self.pairs)

@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.runtime import flow_run
@@ -96,7 +98,6 @@ def _told(connection: str, asked: Asked) -> Any:
     handed = _handed.get()
     try:
         with _cycle(connection, asked, handed) as cycle:
-            cycle.facts["flow_run"] = str(flow_run.name)
             try:
                 with stopping(cycle):
                     cycle.tell(_as_tasks(cycle))
@@ -127,6 +128,8 @@ def _as_tasks(cycle: Cycle) -> Stage:
     """A stage as one task without parameters and without a result; what it raises goes past Prefect to the cycle."""
 
     def stage(name: str, function: Callable[[], None]) -> None:
+        if "flow_run" not in cycle.facts:
+            cycle.facts["flow_run"] = _named(cycle)
         ended: list[BaseException | None] = []
 
         def run() -> Any:
@@ -153,6 +156,18 @@ def _as_tasks(cycle: Cycle) -> Stage:
             raise ended[0]
 
     return stage
+
+
+def _named(cycle: Cycle) -> str:
+    """Name the flow run after the run in our store, so that one leads to the other; its name."""
+    name = f"{cycle.asked.kind} {cycle.connection.name}, run {cycle.run_id}"
+    try:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(UUID(flow_run.id), name=name)
+    except Exception as problem:
+        log.warning("Prefect did not take the name of run %s: %s", cycle.run_id, type(problem).__name__)
+        return str(flow_run.name)
+    return name
 
 
 def _sentence(error: BaseException) -> str:

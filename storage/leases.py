@@ -7,6 +7,7 @@ lease while another one took over can mark, and so write, nothing more (hazards 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import time
@@ -29,6 +30,20 @@ def holder_name(what: str = "maxchimp") -> str:
     return f"{what} on {socket.gethostname()}, process {os.getpid()}"
 
 
+def died_here(holder: str) -> bool:
+    """Whether the holder was a process of this machine that no longer exists."""
+    named = re.fullmatch(rf".* on {re.escape(socket.gethostname())}, process (\d+)", holder)
+    if named is None or os.name != "posix":
+        return False
+    try:
+        os.kill(int(named[1]), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 @dataclass
 class Lease:
     """A held lease; ``ttl`` in seconds, ``now`` the caller's clock (UTC epoch seconds)."""
@@ -45,11 +60,15 @@ class Lease:
     def acquire(
         cls, engine: Engine, connection_id: int, holder: str, ttl: float = 120.0, now: Clock = time.time
     ) -> Lease:
-        """Take the lease, or LeaseHeld. After a crash it is free once ``ttl`` is over, for the same process too."""
+        """Take the lease, or LeaseHeld.
+
+        After a crash it is free once ``ttl`` is over, and at once where the process that held it ran on this machine
+        and is seen to be gone.
+        """
         with begin(engine) as db:
             row = _locked(db, connection_id)
             left = row.expires_at - now()
-            if left > 0:
+            if left > 0 and not died_here(row.holder):
                 raise LeaseHeld(row.holder, left)
             values = {"token": row.token + 1, "holder": holder, "expires_at": now() + ttl}
             db.execute(table.update().where(table.c.connection_id == connection_id).values(values))

@@ -35,13 +35,16 @@ def addresses(
     subscribed = (seen["m_status"] == "subscribed").to_numpy()
     follows = moved_member & (email_change == "follow")
     wants_rename = (moved_entry & ~moved_member) | (first & ~same & (conflict == "maximizer"))
+    renames = wants_rename & sends & ~emptied
+    rivals = entry.where(pd.Series(renames, index=seen.index)).dropna().duplicated(keep=False)
     why = pd.Series(
         np.select(
             [
                 moved_member & moved_entry & ~same,
-                wants_rename & sends & ~emptied & ~entry.str.fullmatch(EMAIL).to_numpy(bool),
-                wants_rename & sends & ~emptied & ~subscribed,
-                wants_rename & sends & ~emptied & entry.isin(taken).to_numpy() & ~same,
+                renames & ~entry.str.fullmatch(EMAIL).to_numpy(bool),
+                renames & ~subscribed,
+                renames & entry.isin(taken).to_numpy() & ~same,
+                rivals.reindex(seen.index, fill_value=False).to_numpy(),
                 follows & member.isin(held).to_numpy() & ~same,
             ],
             [
@@ -49,6 +52,7 @@ def addresses(
                 "Email 1 is not an e-mail address",
                 "Mailchimp renames subscribed members only",
                 "the new address is already on the list",
+                "several linked entries take this address",
                 "the new address is already that of another entry",
             ],
             default="",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass
 
@@ -174,3 +176,21 @@ def test_f1_nothing_is_sent_under_a_lost_lease(store: Engine, ours: Connection, 
         changes.send(store, slept, ids, clock())
     with reading(store) as db:
         assert changes.of_run(db, run_id).state.tolist() == ["planned"]
+
+
+def test_a_holder_that_died_on_this_machine_is_not_waited_for(store: Engine, ours: Connection) -> None:
+    """The lease of a killed process is taken at once; that of a living one is not."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    name = leases.holder_name().rpartition(" ")[0]
+    first = leases.acquire(store, ours.id, f"{name} {ended.pid}")
+    second = leases.acquire(store, ours.id, leases.holder_name())
+    assert second.token > first.token
+    with pytest.raises(LeaseHeld):
+        leases.acquire(store, ours.id, "somebody else")
+
+
+def test_a_holder_on_another_machine_is_waited_for(store: Engine, ours: Connection) -> None:
+    leases.acquire(store, ours.id, "maxchimp on elsewhere, process 999999999")
+    with pytest.raises(LeaseHeld):
+        leases.acquire(store, ours.id, leases.holder_name())

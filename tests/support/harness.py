@@ -165,8 +165,12 @@ class Office:
         for new in (t for t in ours if t.before is None):
             left = [t for t in self.mailchimp.history if t.email.lower() == new.email.lower() and t.time < new.time]
             assert not left or left[-1].after not in ("unsubscribed", "cleaned", ""), f"{new.email} had left"
-        rows = self.maximizer.database.book.rows.values()
-        made = [str(row.values.get("Email1", "")).lower() for row in rows if row.creator == self.maximizer.user]
+        untouched = [
+            row
+            for row in self.maximizer.database.book.rows.values()
+            if row.creator == row.modified_by == self.maximizer.user
+        ]
+        made = [str(row.values.get("Email1", "")).lower() for row in untouched]
         assert len(made) == len(set(made))
         for side in ("contact_id", "entry_id"):
             linked = [row[side] for row in self.links()]
