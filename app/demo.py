@@ -99,8 +99,9 @@ def _tell(story: Story, demo: DemoWorld) -> None:
     _set_up(story, demo)
     plan = _plan(story, demo)
     _first(story, demo, plan)
+    demo.pass_time()
     hands = Hands(demo)
-    story.chapter("5. People go on working in both products")
+    story.chapter("5. An hour later people have gone on working in both products")
     edits = hands.all()
     for edit in edits:
         story.say(f"  - {edit.did}")
@@ -135,7 +136,7 @@ def _set_up(story: Story, demo: DemoWorld) -> None:
 def _plan(story: Story, demo: DemoWorld) -> Told:
     story.chapter("3. The plan  (maxchimp plan)")
     told = _cycle(story, demo, Asked("plan"))
-    _counts(story, told, "would be")
+    _counts(story, told)
     story.promise(told.writes == {"mailchimp": 0, "maximizer": 0}, "a plan writes nothing to either side")
     return told
 
@@ -144,7 +145,7 @@ def _first(story: Story, demo: DemoWorld, plan: Told) -> None:
     number = plan.document["run"]
     story.chapter(f"4. The first synchronisation: exactly that plan  (maxchimp sync --plan {number})")
     told = _cycle(story, demo, Asked("sync", plan=number))
-    _counts(story, told, "were")
+    _counts(story, told)
     _adds_up(story, told)
     same = all(told.counts[side] == plan.counts[side] for side in SIDES)
     story.promise(same, "it wrote what the plan had said, record for record")
@@ -155,9 +156,10 @@ def _first(story: Story, demo: DemoWorld, plan: Told) -> None:
 
 
 def _second(story: Story, demo: DemoWorld, edits: list[Edit]) -> None:
-    story.chapter("6. The next synchronisation reads only what has changed  (maxchimp sync)")
+    story.chapter("6. The next synchronisation reads only what has changed since the last one began  (maxchimp sync)")
     told = _cycle(story, demo, Asked("sync"))
-    _counts(story, told, "were")
+    _counts(story, told)
+    story.say("  Most of what it read are the writes of the first synchronisation, recognised as our own.")
     _adds_up(story, told)
     for edit in edits:
         story.promise(edit.holds(), f"{edit.did}:")
@@ -172,8 +174,10 @@ def _second(story: Story, demo: DemoWorld, edits: list[Edit]) -> None:
 
 
 def _third(story: Story, demo: DemoWorld) -> None:
+    demo.pass_time()
     story.chapter("7. Once more, though nobody has touched anything  (maxchimp sync)")
     told = _cycle(story, demo, Asked("sync"))
+    _counts(story, told)
     story.promise(
         told.writes == {"mailchimp": 0, "maximizer": 0} and told.before == told.after,
         "nothing was left to write, and nothing was written",
@@ -235,7 +239,7 @@ def _cycle(story: Story, demo: DemoWorld, asked: Asked) -> Told:
     return told
 
 
-def _counts(story: Story, told: Told, verb: str) -> None:
+def _counts(story: Story, told: Told) -> None:
     story.say(f"  {'':<10}  {'read':>6} {'new':>6} {'changed':>8} {'failed':>7} {'requests':>9} {'of them writes':>15}")
     for side in SIDES:
         count = told.counts[side]
@@ -245,9 +249,9 @@ def _counts(story: Story, told: Told, verb: str) -> None:
         )
     rest = told.counts
     story.say(
-        f"  {rest['unchanged']:,} pairs need nothing; {rest['conflicts']:,} fields conflict, and Maximizer wins;",
-        f"  {rest['protected']:,} values of forms do not overwrite what Maximizer holds; "
-        f"{rest['placeholders']:,} mandatory fields {verb} given a placeholder.",
+        f"  pairs that need nothing: {rest['unchanged']:,};  conflicts, which Maximizer wins: {rest['conflicts']:,};",
+        f"  values of forms that do not overwrite Maximizer: {rest['protected']:,};  "
+        f"placeholders in mandatory fields: {rest['placeholders']:,}",
     )
 
 

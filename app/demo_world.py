@@ -32,7 +32,7 @@ from storage import connections, links, parking, runs
 from storage.engine import open_store, reading
 
 SIDES: tuple[Side, Side] = ("mailchimp", "maximizer")
-WEEK, MINUTE = 604_800.0, 60.0
+YEAR, HOUR, MINUTE = 31_536_000.0, 3600.0, 60.0
 Key = tuple[str, int]
 
 
@@ -53,6 +53,24 @@ class Told:
         return dict(self.document["counts"])
 
 
+class _Calendar(SystemClock):
+    """A clock that starts a year ago and moves a minute with every look at it, so that people arrive over time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._step = MINUTE
+        self.advance(-YEAR)
+
+    def now(self) -> float:
+        self.advance(self._step)
+        return super().now()
+
+    def catch_up(self) -> None:
+        """From here on it is the machine's clock, plus what it is advanced by."""
+        self._step = 0.0
+        self.advance(max(0.0, time.time() - super().now()))
+
+
 class DemoWorld:
     """Everything the demo starts; ``close`` ends it. Files are under ``home``, made anew each time."""
 
@@ -62,10 +80,9 @@ class DemoWorld:
         with self._open:
             self._fresh()
             self.prefect = self._open.enter_context(PrefectServer(self.home / "prefect" / "server.log"))
-            clock = SystemClock()
-            clock.advance(-WEEK)  # everybody has been there for a while
+            clock = _Calendar()
             self.world: World = build_world(seed, people, clock=clock)
-            clock.advance(WEEK)
+            clock.catch_up()
             services: dict[Side, Service] = {"mailchimp": self.world.mailchimp, "maximizer": self.world.maximizer}
             self.doors = {side: Door(service, clock) for side, service in services.items()}
             self.servers: dict[Side, Server] = {
@@ -139,6 +156,10 @@ class DemoWorld:
             before=before,
             after=self.people(),
         )
+
+    def pass_time(self) -> None:
+        """An hour goes by on both services."""
+        self.world.clock.advance(HOUR)
 
     # --- what is there, as the services themselves and our store know it --------------------------------------------
 

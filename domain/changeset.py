@@ -63,7 +63,7 @@ class Inputs:
     for every pair with a row here. ``baselines``: link_id, mailchimp, maximizer, notes (JSON objects tag -> text).
     ``holders``: links (id, contact_id, entry_id, email, email1, unique_email_id) that hold an address or an identity
     which a newcomer claims. ``parked``: open quarantine rows. ``resting``: targets with an open write (frozen).
-    ``suppressed``: addresses (keys) never to be created.
+    ``suppressed``: addresses (keys) never to be made members; ``erased``: those of them never to be made entries.
     """
 
     members: pd.DataFrame
@@ -74,6 +74,7 @@ class Inputs:
     parked: pd.DataFrame
     resting: frozenset[str] = frozenset()
     suppressed: frozenset[str] = frozenset()
+    erased: frozenset[str] = frozenset()
 
 
 @dataclass

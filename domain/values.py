@@ -341,11 +341,18 @@ def as_set(members: Iterable[str]) -> str:
 
 
 def paired_only(mapping: FieldMapping, values: pd.Series, side: str) -> pd.Series:
-    """Sets reduced to options that have a counterpart: the only part two sides can agree on (R26)."""
+    """Sets reduced to options that have a counterpart: the only part that two sides can agree on (R26)."""
     if mapping.mailchimp.kind != "group":
         return values
+    return per_distinct(values, lambda text: only_paired(mapping, text, side))
+
+
+def only_paired(mapping: FieldMapping, text: str, side: str) -> str:
+    """The same of one value."""
+    if mapping.mailchimp.kind != "group":
+        return text
     keep = {pair[0 if side == "mailchimp" else 1] for pair in mapping.pairs}
-    return per_distinct(values, lambda text: as_set(key for key in members_of(text) if key in keep))
+    return as_set(key for key in members_of(text) if key in keep)
 
 
 # ------------------------------------------------------------------ on the wire

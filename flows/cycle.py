@@ -129,7 +129,9 @@ class Cycle:
         self.lease = leases.acquire(self.engine, self.connection.id, leases.holder_name(), now=self.now)
         try:
             with leases.heartbeat(self.lease):
-                runs.abandoned(self.engine, self.connection.id, self.now())
+                for run in runs.abandoned(self.engine, self.connection.id, self.now()):
+                    with begin(self.engine) as db:
+                        runs.recount(db, run, no_counts() | changes.confirmed(db, run))
                 found = connections.find(self.engine, self.connection.name)
                 assert found is not None
                 self.connection = found
@@ -282,7 +284,9 @@ class Cycle:
             if self.asked.kind == "plan":
                 store_plan(db, self.run_id, self.connection.id, self.decided)
                 self.facts["plan"] = plan_notes(self.decided) | {"conflict_setting": self.connection.settings.conflict}
-        trips = guard(self.decided.changes, self.active, self.connection.settings, initial=not self.connection.synced)
+        # Until a first sync was completed, everything is new: a broken one goes on where it stopped.
+        initial = not self.connection.fingerprint
+        trips = guard(self.decided.changes, self.active, self.connection.settings, initial=initial)
         self._refuse(trips)
         if self.asked.kind == "plan":
             return
@@ -315,6 +319,7 @@ class Cycle:
         with begin(self.engine) as db:
             self.lease.check(db)
             apply(db, self.run_id, self.connection.id, self.decided, self.now())
+            connections.update(db, self.connection.id, synced=True)
         total, done = len(self.decided.changes), 0
 
         def tell(number: int) -> None:
@@ -340,7 +345,6 @@ class Cycle:
         columns: dict[str, Any] = {
             "mailchimp_cursor": self.members.cursor,
             "maximizer_cursor": self.entries.cursor,
-            "synced": True,
             "traits": {**self.connection.traits, **self.loading.traits},
         }
         if whole:
@@ -374,6 +378,9 @@ class Cycle:
         self.facts["calls"] = self.services.calls()
         if hasattr(self, "prepared"):
             self.facts["fingerprint"] = self.prepared.fingerprint
+        if state in ("partial", "failed") and self.counts:
+            with reading(self.engine) as db:
+                self.counts |= changes.confirmed(db, self.run_id)
         runs.finish(self.engine, self.run_id, state, reason, self.counts or no_counts(), self.facts, self.now())
         self.state = state
         if state == "done":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -38,6 +37,7 @@ def gather(
     entries = _that_matter(entries, members, {*ours["entry_id"], *waiting["key"]})
     around = None if full else links.links(db, connection_id, touching_run=run_id)
     holders = _holders(db, connection_id, run_id, members, entries, ours, around)
+    suppressed = [_suppressed(db, connection_id, members, entries, reason) for reason in (None, "erased")]
     inputs = Inputs(
         members=records.unstage(members, layout.member_tags),
         entries=records.unstage(entries, layout.entry_tags),
@@ -46,7 +46,8 @@ def gather(
         holders=holders,
         parked=waiting,
         resting=resting,
-        suppressed=_suppressed(db, connection_id, [*members["email"], *entries["email1"]]),
+        suppressed=suppressed[0],
+        erased=suppressed[1],
     )
     active = links.count(db, connection_id)
     return Gathered(inputs, active - int((ours["state"] == "active").sum()), active)
@@ -102,11 +103,13 @@ def _parked(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _suppressed(db: Database, connection_id: int, addresses: Iterable[str]) -> frozenset[str]:
-    """Those of these addresses that are never to be created (R18)."""
-    hashed = parking.suppressed(db, connection_id)
+def _suppressed(
+    db: Database, connection_id: int, members: pd.DataFrame, entries: pd.DataFrame, reason: str | None
+) -> frozenset[str]:
+    """Addresses of these records that are never to be created, for one reason or any (R18)."""
+    hashed = parking.suppressed(db, connection_id, reason)
     if not hashed:
         return frozenset()
     hasher = parking.email_hasher(db)
-    keys = set(address_key(pd.Series(list(addresses), dtype="str"))) - {""}
+    keys = {*address_key(members["email"]), *address_key(entries["email1"])} - {""}
     return frozenset(key for key in keys if hasher(key) in hashed)

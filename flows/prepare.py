@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine
 
@@ -87,7 +87,8 @@ def prepare(engine: Engine, connection: Connection, services: Services) -> Prepa
             raise Blocked("merge-fields-missing", f"the merge field {tag} does not exist", remedy="run: maxchimp setup")
     mappings = tuple(resolve(engine, row, known, fields) for row in rows)
     layout = Layout(
-        mappings=(_email(known), *mappings),
+        # What is gone on one side cannot even be asked for.
+        mappings=(_email(known), *(m for m in mappings if not _gone(m, known, fields))),
         flag_ref=flag.ref,
         marker_ref=marker.ref,
         flag_yes=_item(flag, "yes", "2"),
@@ -148,19 +149,14 @@ def resolve(
     """
     mailchimp = next((f for f in known.fields if f.ref == row.mailchimp_ref), None)
     maximizer = next((f for f in fields if f.ref == row.maximizer_ref), None)
-    broken = ""
-    if mailchimp is None or maximizer is None:
-        lost = (
-            f"{row.tag} no longer exists in Mailchimp"
-            if mailchimp is None
-            else f"{row.field} no longer exists in Maximizer"
-        )
-        broken = f"{lost}: map it anew or remove the mapping."
-    elif maximizer.kind not in compatible(mailchimp.kind):
-        broken = f"{mailchimp.name} should be mapped to {kind_words(compatible(mailchimp.kind)[0])} field."
-    elif not for_people(maximizer):
-        broken = f"{maximizer.name} must be available for Individuals and Contacts."
+    clash = False
+    if mailchimp is not None and mailchimp.tag != row.tag:  # renamed: what is remembered follows
+        clash = keep and not connections.rename_mapping(engine, row.id, mailchimp.tag)
+        row = row if clash else replace(row, tag=mailchimp.tag)
+    broken = "" if not clash else f"{row.tag} has the tag of another mapped field now: map both anew."
+    broken = broken or _broken(row, mailchimp, maximizer)
     mailchimp = mailchimp or MailchimpField(row.tag, row.mailchimp_ref, row.tag, row.mailchimp_kind)
+    mailchimp = replace(mailchimp, tag=row.tag)
     maximizer = maximizer or MaximizerField(row.field, row.maximizer_ref, row.maximizer_kind)
     return FieldMapping(
         tag=row.tag,
@@ -172,6 +168,24 @@ def resolve(
         broken=broken,
         id=row.id,
     )
+
+
+def _broken(row: MappingRow, mailchimp: MailchimpField | None, maximizer: MaximizerField | None) -> str:
+    """Why nothing may be written for a mapping, in the guide's words where it has some; "" when it is sound."""
+    if mailchimp is None:
+        return f"{row.tag} no longer exists in Mailchimp: map it anew or remove the mapping."
+    if maximizer is None:
+        return f"{row.field} no longer exists in Maximizer: map it anew or remove the mapping."
+    if maximizer.kind not in compatible(mailchimp.kind):
+        return f"{mailchimp.name} should be mapped to {kind_words(compatible(mailchimp.kind)[0])} field."
+    if not for_people(maximizer):
+        return f"{maximizer.name} must be available for Individuals and Contacts."
+    return ""
+
+
+def _gone(mapping: FieldMapping, known: Audience, fields: Sequence[MaximizerField]) -> bool:
+    there = {f.ref for f in known.fields}, {f.ref for f in fields}
+    return mapping.mailchimp.ref not in there[0] or mapping.maximizer.ref not in there[1]
 
 
 def _pairs(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import requests
 
-from domain.errors import Incomplete
+from domain.errors import Incomplete, Misconfigured
 
 READY, GOODBYE = 60.0, 15.0  # seconds to come up, and to leave in peace
 # Our end of its standard input closes when this process dies in whatever way; then it stops as after a Ctrl-C.
@@ -30,10 +30,12 @@ class PrefectServer:
     """Started at once, in the background; ``wait`` until it answers. A context manager, or call ``close``.
 
     ``environment``: of the child, as ``flows.launch.at_home`` leaves it in ``os.environ`` (PREFECT_HOME is where its
-    database is). Port 0 takes a free one.
+    database is). Port 0 takes a free one; Misconfigured when another one is in use.
     """
 
     def __init__(self, log_file: Path, port: int = 0, environment: Mapping[str, str] | None = None) -> None:
+        if port and not _is_free(port):
+            raise Misconfigured(f"port {port} is in use", remedy="choose another one, or stop what uses it")
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.api = f"{self.url}/api"
@@ -91,3 +93,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As servers do: a port whose last connections are still closing is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

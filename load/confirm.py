@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from domain import records
 from domain.changeset import FLAG, MARKER, STAMP
 from domain.records import EMAIL, PLACEHOLDER
-from domain.values import ascii_lower, texts, to_maximizer
+from domain.values import ascii_lower, only_paired, texts, to_maximizer
 from load.context import Item, Loading, Write
 from storage import changes, links, parking, snapshots
 from storage.engine import begin
@@ -54,7 +54,7 @@ def confirm(loading: Loading, side: str, done: Sequence[Held]) -> None:
             write, key = held.write, str(row[records.KEY[side]])
             link = made[write.id] if write.op == "create" else int(write.link_id or 0)
             base = remembered.setdefault(link, {"mailchimp": {}, "maximizer": {}, "notes": {}})
-            lost = _remember(base, write, side, row)
+            lost = _remember(loading, base, write, side, row)
             if side == "mailchimp":
                 _remember_filled(loading, base, write, row)
             expected = _expected(before.get(key, {}), write, side, tags)
@@ -93,7 +93,7 @@ def _baselines(db: Connection, ids: list[int]) -> dict[int, dict[str, Any]]:
     }
 
 
-def _remember(base: dict[str, Any], write: Write, side: str, row: Mapping[str, Any]) -> list[Item]:
+def _remember(loading: Loading, base: dict[str, Any], write: Write, side: str, row: Mapping[str, Any]) -> list[Item]:
     """Move the baseline on by what this write did; the items that were accepted but not stored."""
     other = "maximizer" if side == "mailchimp" else "mailchimp"
     lost = []
@@ -106,6 +106,8 @@ def _remember(base: dict[str, Any], write: Write, side: str, row: Mapping[str, A
         if value is None:
             continue
         # Also what was not stored: else it would be sent again in every cycle (hazard C15).
+        if item.field.startswith("group:"):
+            value = only_paired(loading.layout.mapping(item.field), value, side)
         base[side][item.field] = value
         base[other][item.field] = item.seen
         base["notes"].pop(item.field, None)

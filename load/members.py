@@ -12,7 +12,7 @@ from clients.mailchimp.client import BATCH
 from domain import records
 from domain.changeset import STAMP, STATUS
 from domain.errors import Ambiguous, MaxchimpError, Refused
-from domain.records import EMAIL
+from domain.records import EMAIL, PLACEHOLDER
 from domain.values import ascii_lower
 from load.bodies import member_body
 from load.confirm import Held, confirm
@@ -36,22 +36,29 @@ def create_members(loading: Loading, planned: Sequence[Write]) -> None:
         loading.progress(len(batch))
 
 
-def _create(loading: Loading, batch: Sequence[Write]) -> None:
+def _create(loading: Loading, batch: Sequence[Write], *, lenient: bool = False) -> None:
     by_address = {ascii_lower(_address(write)): write for write in batch}
     bodies = [member_body(loading, write, {}) for write in batch]
-    answer = attempted(lambda: loading.mailchimp.add_members(loading.list_id, bodies))
+    answer = attempted(lambda: loading.mailchimp.add_members(loading.list_id, bodies, lenient=lenient))
     if isinstance(answer, MaxchimpError):
         for write in batch:
             close_failed(loading, write, answer)
         return
+    again = []
     for address, (code, said, field) in answer.errors.items():
         named = ((field, said),) if field else ()
         refused = Refused("mailchimp", "add members", "refused", code=code, detail=said, fields=named)
-        close_failed(loading, by_address[ascii_lower(address)], refused)
+        write = by_address[ascii_lower(address)]
+        if not lenient and _tags(refused) and not _entered(write, _tags(refused)):
+            again.append(write)
+        else:
+            close_failed(loading, write, refused)
     for address in answer.missing:
         unknown = Ambiguous("mailchimp", "add members", "the answer does not mention a row")
         close_failed(loading, by_address[ascii_lower(address)], unknown)
     _read_back(loading, {ascii_lower(address): row for address, row in answer.created.items()}, by_address)
+    if again:
+        _create(loading, again, lenient=True)
 
 
 def _address(write: Write) -> str:
@@ -164,8 +171,20 @@ def _write(loading: Loading, write: Write, held: Mapping[str, Any]) -> tuple[Wri
         return _without_refused_fields(loading, write, held, refusal)
 
 
-def _patch(loading: Loading, write: Write, body: dict[str, Any]) -> Mapping[str, Any]:
-    return loading.mailchimp.update_member(loading.list_id, write.contact_id, body, revive=write.op == "revive")
+def _patch(loading: Loading, write: Write, body: dict[str, Any], *, lenient: bool = False) -> Mapping[str, Any]:
+    revive = write.op == "revive"
+    return loading.mailchimp.update_member(loading.list_id, write.contact_id, body, revive=revive, lenient=lenient)
+
+
+def _tags(refusal: Refused) -> set[str]:
+    """Merge tags that Mailchimp names in a refusal of merge fields."""
+    named = refusal.fields if refusal.code == "merge-fields" else ()
+    return {name.removeprefix("merge_fields.").partition(".")[0] for name, _ in named}
+
+
+def _entered(write: Write, tags: set[str]) -> list[Item]:
+    """The items of these tags that hold somebody's value, not a placeholder."""
+    return [i for i in write.items if i.field.partition(".")[0] in tags and not i.note.startswith(PLACEHOLDER)]
 
 
 def _as_planned(write: Write, now: Mapping[str, Any]) -> bool:
@@ -190,15 +209,20 @@ def _as_planned(write: Write, now: Mapping[str, Any]) -> bool:
 def _without_refused_fields(
     loading: Loading, write: Write, held: Mapping[str, Any], refusal: Refused
 ) -> tuple[Write, Mapping[str, Any]]:
-    """Once more without the fields that Mailchimp names: those are parked, the rest of the record goes on (R28)."""
-    named = {name.partition(".")[2] or name for name, _ in refusal.fields} if refusal.code == "merge-fields" else set()
-    named = {name.removeprefix("merge_fields.") for name in named}
-    bad = [item for item in write.items if item.field.partition(".")[0] in named or item.field in named]
-    rest = [item for item in write.items if item not in bad]
-    if not bad or not rest:
+    """Once more without the fields that Mailchimp names: those are parked, the rest of the record goes on (R28).
+
+    What it names although it is no change of ours (half an address that a form let through, a placeholder that a
+    format forbids) stays as it is, and Mailchimp is asked to look away.
+    """
+    named = _tags(refusal)
+    bad = _entered(write, named)
+    rest = tuple(item for item in write.items if item not in bad)
+    outside = named - {item.field.partition(".")[0] for item in bad}
+    if not named or not rest:
         raise refusal
-    less = replace(write, items=tuple(rest))
-    answer = _patch(loading, less, member_body(loading, less, held))
-    with begin(loading.engine) as db:
-        park(db, loading, write, *reworded(refusal), {"fields": sorted(named)})
+    less = replace(write, items=rest)
+    answer = _patch(loading, less, member_body(loading, less, held), lenient=bool(outside))
+    if bad:
+        with begin(loading.engine) as db:
+            park(db, loading, write, *reworded(refusal), {"fields": sorted(named)})
     return less, answer

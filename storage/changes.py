@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Engine, and_, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, literal_column, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from domain.errors import Incomplete
@@ -49,6 +49,18 @@ def of_run(db: Connection, run_id: int, state: str | None = None) -> pd.DataFram
     if state is not None:
         ours = and_(ours, change.c.state == state)
     return bulk.read(db, select(change).where(ours).order_by(change.c.id))
+
+
+def confirmed(db: Connection, run_id: int) -> dict[str, dict[str, int]]:
+    """Per side what became of a run's writes: ``create`` and ``update`` (confirmed), ``failed`` (refused, uncertain)."""
+    counts = {side: {"create": 0, "update": 0, "failed": 0} for side in ("mailchimp", "maximizer")}
+    statement = select(change.c.side, change.c.op, change.c.state, func.count()).where(change.c.run_id == run_id)
+    for side, op, state, number in db.execute(statement.group_by(change.c.side, change.c.op, change.c.state)):
+        if state == "done":
+            counts[side]["create" if op == "create" else "update"] += number
+        elif state in ("refused", "ambiguous", "held"):
+            counts[side]["failed"] += number
+    return counts
 
 
 def open_changes(db: Connection, connection_id: int) -> pd.DataFrame:

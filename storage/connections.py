@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -131,6 +131,21 @@ def put_mapping(engine: Engine, connection_id: int, mapping: MappingRow, now: fl
     return replace(mapping, id=mapping_id)
 
 
+def rename_mapping(engine: Engine, mapping_id: int, tag: str) -> bool:
+    """The field has another tag now: the mapping and all that is remembered under the old one follow.
+
+    False when another mapping has that tag.
+    """
+    with begin(engine) as db:
+        mine = field_mapping.c.id == mapping_id
+        owner, old = db.execute(select(field_mapping.c.connection_id, field_mapping.c.tag).where(mine)).one()
+        if _mapping(db, owner, tag) is not None:
+            return False
+        db.execute(field_mapping.update().where(mine).values(tag=tag))
+        _rewrite(db, owner, ("mailchimp", "maximizer", "notes"), lambda text: _renamed(old, tag, text))
+    return True
+
+
 def remove_mapping(engine: Engine, connection_id: int, tag: str) -> bool:
     """Whether there was such a mapping; its baselines and option pairs go, its notes stay (R23)."""
     with begin(engine) as db:
@@ -166,10 +181,16 @@ def _make_full(db: Database, connection_id: int, reason: str) -> None:
 
 
 def _forget(db: Database, connection_id: int, tags: Iterable[str]) -> None:
-    """Take the tags out of every baseline of the connection; in steps, for there may be a million."""
-    tags, last = set(tags), 0
+    """Take the tags out of every baseline of the connection."""
+    gone = set(tags)
+    _rewrite(db, connection_id, ("mailchimp", "maximizer"), lambda text: _without(gone, text))
+
+
+def _rewrite(db: Database, connection_id: int, columns: Sequence[str], change: Callable[[str], str]) -> None:
+    """Change texts of every baseline of the connection; in steps, for there may be a million."""
+    last = 0
     statement = (
-        select(baseline.c.link_id, baseline.c.mailchimp, baseline.c.maximizer)
+        select(baseline.c.link_id, *(baseline.c[name] for name in columns))
         .join(link, link.c.id == baseline.c.link_id)
         .where(link.c.connection_id == connection_id)
         .order_by(baseline.c.link_id)
@@ -177,9 +198,9 @@ def _forget(db: Database, connection_id: int, tags: Iterable[str]) -> None:
     )
     while rows := db.execute(statement.where(baseline.c.link_id > last)).all():
         last = rows[-1].link_id
-        cleaned = ((i, _without(tags, one), _without(tags, other)) for i, one, other in rows)
-        changed = [new for new, old in zip(cleaned, rows, strict=True) if new != tuple(old)]
-        bulk.update(db, baseline, ["link_id", "mailchimp", "maximizer"], changed, key="link_id")
+        written = ((link_id, *map(change, texts)) for link_id, *texts in rows)
+        changed = [new for new, old in zip(written, rows, strict=True) if new != tuple(old)]
+        bulk.update(db, baseline, ["link_id", *columns], changed, key="link_id")
 
 
 def _without(tags: set[str], text: str) -> str:
@@ -187,6 +208,11 @@ def _without(tags: set[str], text: str) -> str:
     if tags.isdisjoint(values):
         return text
     return json.dumps({tag: value for tag, value in values.items() if tag not in tags})
+
+
+def _renamed(old: str, new: str, text: str) -> str:
+    values: dict[str, Any] = json.loads(text)
+    return json.dumps({new if tag == old else tag: value for tag, value in values.items()}) if old in values else text
 
 
 # --- options -----------------------------------------------------------------------------------------------------

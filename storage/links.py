@@ -13,7 +13,6 @@ from sqlalchemy import (
     and_,
     exists,
     func,
-    literal,
     literal_column,
     not_,
     or_,

@@ -128,9 +128,11 @@ def suppress(db: Connection, connection_id: int, email: str, reason: str, now: f
     db.execute(statement.on_conflict_do_update(index_elements=same, set_={"reason": reason, "since_at": now}))
 
 
-def suppressed(db: Connection, connection_id: int) -> set[str]:
-    """Hashes, as ``email_hmac`` makes them, of the addresses not to be synchronised."""
+def suppressed(db: Connection, connection_id: int, reason: str | None = None) -> set[str]:
+    """Hashes, as ``email_hmac`` makes them, of the addresses not to be synchronised, for one reason if named."""
     ours = suppression.c.connection_id == connection_id
+    if reason is not None:
+        ours = and_(ours, suppression.c.reason == reason)
     return set(db.execute(select(suppression.c.email_hmac).where(ours)).scalars())
 
 

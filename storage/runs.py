@@ -95,6 +95,11 @@ def abandoned(engine: Engine, connection_id: int, now: float | None = None) -> l
         return sorted(db.execute(run.update().where(left).values(values).returning(run.c.id)).scalars())
 
 
+def recount(db: Connection, run_id: int, counts: dict[str, Any]) -> None:
+    """Set the counts of a run that could not do so itself."""
+    db.execute(run.update().where(run.c.id == run_id).values(counts=counts))
+
+
 def complete(connection_id: int) -> ColumnElement[bool]:
     """The condition that a run read both sides whole and was let through: a blocked one proves nothing."""
     return and_(

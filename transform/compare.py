@@ -16,7 +16,10 @@ from domain import values
 from domain.fields import FieldMapping, kinds
 from domain.records import LAST_NAME, MAILCHIMP_WAITS, MAXIMIZER_WAITS, PLACEHOLDER
 
-CELLS = ("row", "tag", "verdict", "conflict", "mailchimp", "maximizer", "value", "problem", "note", "remark")
+CELLS = (
+    "row", "tag", "verdict", "conflict", "mailchimp", "maximizer", "mailchimp_seen", "maximizer_seen", "value",
+    "problem", "note", "remark",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ def compare(pairs: Aligned, mappings: tuple[FieldMapping, ...], conflict: str, t
 
     ``row``: position of the pair. ``verdict``: see ``_verdicts``, with four outcomes that write nothing
     (``same``, ``protected``, ``frozen``, ``withheld``). ``value``: what the target shall hold, canonical for it.
+    ``mailchimp_seen``, ``maximizer_seen``: what of the values now is remembered as seen.
     ``note``: the note that the baseline shall carry. ``conflict``: both sides held different values.
     ``remark``: options without a counterpart, which are reported even where the rest is ``unchanged``.
     """
@@ -146,6 +150,9 @@ def _judge(
         verdict = _verdicts(same, first, moved_member, moved_entry, member_empty, entry_empty, conflict).astype(object)
         both = moved_member & moved_entry & ~first | first & ~member_empty & ~entry_empty
         collided = both & ~same
+    # An option that lost its counterpart counts as never seen when it gets one again (R30).
+    stale = (paired[1] != member_seen).to_numpy() & ~first | (paired[3] != entry_seen).to_numpy() & ~first
+    verdict[stale & (verdict == "unchanged")] = "same"
     # While the flag is not Yes nothing goes to Mailchimp; its edits wait, unless Mailchimp's own edit wins (R3).
     frozen = (verdict == "maximizer") & ~sends
     towards_member = (verdict == "maximizer") & sends
@@ -166,6 +173,8 @@ def _judge(
             "conflict": collided & ~protected & ~frozen,
             "mailchimp": member,
             "maximizer": entry,
+            "mailchimp_seen": paired[0],
+            "maximizer_seen": paired[2],
             "value": would.where(pd.Series(towards_member), to_entry.value.where(pd.Series(towards_entry))),
             "problem": problem,
             "note": values.texts(np.where(withheld, waits, kept)),

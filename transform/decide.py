@@ -169,8 +169,9 @@ class _Newcomers:
         self.findings.append(
             plan.findings("no-address", "member:" + nameless["contact_id"], problem="member without an address")
         )
-        suppressed = address_key(lone["email"]).isin(self.given.suppressed)
-        wanted = lone[(lone["status"] == "subscribed") & (lone["email"] != "") & ~suppressed]
+        # Somebody deleted in Mailchimp who subscribed again did so by themselves; somebody erased stays away (R18).
+        erased = address_key(lone["email"]).isin(self.given.erased)
+        wanted = lone[(lone["status"] == "subscribed") & (lone["email"] != "") & ~erased]
         if not self.policy.entries_complete or not len(wanted):
             return
         wanted = wanted.reset_index(drop=True)
@@ -194,6 +195,7 @@ class _Newcomers:
         key = address_key(flagged["email1"])
         bad = ~blank & ~flagged["email1"].str.fullmatch(EMAIL).astype(bool)
         archived = key.isin(address_key(self.archived["email"])) & ~blank
+        forgotten = key.isin(self.given.suppressed)
         taken = (
             key.isin(address_key(self.given.members.loc[self.given.members["found"].astype(bool), "email"])) & ~archived
         )
@@ -205,14 +207,19 @@ class _Newcomers:
                 "unarchive the contact in Mailchimp, or set the flag to No",
             ),
             (taken & ~bad & ~blank, "another member holds this address", "see that member's entry"),
+            (
+                forgotten & ~(bad | blank | archived | taken),
+                "the person was deleted for good in Mailchimp, or erased",
+                "only the person can subscribe again; set the flag to No",
+            ),
         ):
             if rows.any():
-                rule = "R18" if "archived" in reason else "R28"
+                rule = "R18" if rows is archived or "erased" in reason else "R28"
                 self.parked.append(
                     plan.parked("maximizer", flagged.loc[rows, "entry_id"], reason=reason, rule=rule, remedy=remedy)
                 )
         left = self._left(flagged)
-        wanted = flagged[~(blank | bad | archived | taken | left | key.isin(self.given.suppressed))]
+        wanted = flagged[~(blank | bad | archived | taken | left | forgotten)]
         wanted = wanted.reset_index(drop=True)
         if not self.policy.members_complete or not len(wanted):
             return

@@ -55,7 +55,7 @@ def linked(given: Inputs, policy: Policy, draft: Draft) -> Linked:
     updates = pd.concat([_updates_present(here, judgement), _updates_gone(gone)], ignore_index=True)
     ended = updates[updates["state"] == "ended"]
     kept = updates[updates["state"] != "ended"]
-    unread = seen[seen["case"] == presence.UNREAD]
+    unread = seen[seen["case"].isin([presence.UNREAD, presence.WAITING])]
     judged_now = seen[seen["case"] != presence.UNREAD]
     moved = here[judgement.actions["action"].to_numpy() == NEW_ENTRY] if len(here) else here
     left_alone = moved[(moved["e_flag"] != "Yes") | (moved["status"] != "subscribed")]
@@ -65,7 +65,7 @@ def linked(given: Inputs, policy: Policy, draft: Draft) -> Linked:
         updates=updates,
         adopted=judgement.adopted if len(judgement.adopted) else empty(CELL),
         findings=judgement.findings,
-        parked=pd.concat([judgement.parked, unsure], ignore_index=True),
+        parked=pd.concat([judgement.parked, unsure, _not_revived(gone)], ignore_index=True),
         members=[*kept["contact_id"], *unread["contact_id"]],
         entries=[*kept["entry_id"], *unread["entry_id"]],
         released_members=list(ended["contact_id"]),
@@ -84,6 +84,17 @@ def not_subscribed(entries: pd.Series) -> pd.DataFrame:
         reason="its member took another address and was not subscribed under this one",
         rule="R13",
         remedy="set the flag to No, or release it to subscribe this address anew",
+    )
+
+
+def _not_revived(gone: pd.DataFrame) -> pd.DataFrame:
+    """PARKED rows of entries flagged by hand whose archived member had left: nobody brings it back (R18)."""
+    return plan.parked(
+        "maximizer",
+        gone.loc[(gone["case"] == presence.LEFT) & (gone["e_flag"] == "Yes"), "entry_id"],
+        reason="its member is archived and had unsubscribed or bounced before",
+        rule="R18",
+        remedy="only the person can subscribe again; set the flag to No",
     )
 
 
@@ -186,7 +197,8 @@ def _updates_present(here: pd.DataFrame, judgement: Judgement) -> pd.DataFrame:
 
 def _updates_gone(gone: pd.DataFrame) -> pd.DataFrame:
     """Links that lost a record. One whose flag still has to go to No stays as it is until that is confirmed."""
-    gone = gone[gone["case"] != presence.UNREAD]
+    # One that waits for a change to its entry (R14) stays as last settled, so that a full cycle finds it again.
+    gone = gone[~gone["case"].isin([presence.UNREAD, presence.WAITING])]
     if not len(gone):
         return empty(UPDATE)
     case = gone["case"]
@@ -204,14 +216,10 @@ def _updates_gone(gone: pd.DataFrame) -> pd.DataFrame:
             },
             "state": state,
             "archived": archived,
-            "flag": gone["flag"].mask(case.isin([presence.LEFT, presence.WAITING]) | leaving, gone["e_flag"]),
+            "flag": gone["flag"].mask((case == presence.LEFT) | leaving, gone["e_flag"]),
             "flag_ours": gone["flag_ours"].astype(bool) & (gone["e_flag"] == "No"),
             "member_hash": gone["m_row_hash"].astype("Int64").where(keeps_hash),
-            # R14 waits for a change to the entry: what counts is the entry as it was when last settled.
-            "entry_hash": gone["entry_hash"]
-            .astype("Int64")
-            .where(case == presence.WAITING, gone["e_row_hash"].astype("Int64"))
-            .where(keeps_hash),
+            "entry_hash": gone["e_row_hash"].astype("Int64").where(keeps_hash),
             "reason": gone["reason"].mask(ends, case),
         },
         columns=list(UPDATE),

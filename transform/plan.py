@@ -113,7 +113,7 @@ def cell_items(cells: pd.DataFrame, towards: str) -> pd.DataFrame:
         "field": going["tag"],
         "old": going[towards],
         "new": going["value"],
-        "seen": going[source],
+        "seen": going[f"{source}_seen"],
         "note": going["note"],
         "rule": rule,
         "problem": going["problem"],
@@ -143,8 +143,8 @@ def adopted(cells: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     data = {
         **{name: ids[name] for name in ids},
         "tag": quiet["tag"],
-        "mailchimp": quiet["mailchimp"],
-        "maximizer": quiet["maximizer"].mask(frozen),
+        "mailchimp": quiet["mailchimp_seen"],
+        "maximizer": quiet["maximizer_seen"].mask(frozen),
         "note": quiet["note"].mask(frozen),
     }
     return pd.DataFrame(data, columns=list(CELL))

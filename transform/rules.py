@@ -51,6 +51,7 @@ def complete_addresses(
             after[country] = after[country].mask(cleared, "")
             partial = lacking.any(axis=1) & (after != "").any(axis=1)
             held = items["field"].isin(names) & items["row"].isin(after.index[partial])
+            held &= (items["new"] != "") | (items["old"] != "")
             items = _held(items, held, "the address is incomplete")
         standing = after.index[(after[need] != "").any(axis=1) | bool(mandatory)]
         bare = (items["field"] == country) & (items["new"] == "") & (items["old"] != "") & (items["problem"] == "")
@@ -99,7 +100,8 @@ def new_members(entries: pd.DataFrame, policy: Policy) -> pd.DataFrame:
             own = own.mask(address_key(own) == address_key(entries["email1"]), "")
         encoded = values.to_mailchimp(mapping, own)
         value = encoded.value.fillna("")
-        items = _items(entries.index, mapping.tag, value, entries[mapping.tag], rule="R18")
+        seen = values.paired_only(mapping, entries[mapping.tag], "maximizer")
+        items = _items(entries.index, mapping.tag, value, seen, rule="R18")
         parts.append(items.assign(problem=encoded.problem.to_numpy()))
         # A placeholder goes also where the true value cannot (R28); that one is reported by its own item.
         fill = mapping.mailchimp.placeholder(policy.today) if mapping.mailchimp.required else ""
@@ -129,7 +131,8 @@ def new_entries(members: pd.DataFrame, policy: Policy) -> pd.DataFrame:
             continue
         encoded = values.to_maximizer(mapping, members[mapping.tag].fillna(""), blank, policy.today)
         value = encoded.value.fillna("")
-        items = _items(members.index, mapping.tag, value, members[mapping.tag], rule="R10")
+        seen = values.paired_only(mapping, members[mapping.tag], "mailchimp")
+        items = _items(members.index, mapping.tag, value, seen, rule="R10")
         parts.append(items.assign(problem=encoded.problem.to_numpy()))
         if mapping is last_name:
             nameless = items[value.to_numpy() == ""]

@@ -21,7 +21,7 @@ from crowd import ACTS, ADDRESSES, Act, Crowd, mappings
 from harness import Office
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from truth import FIELDS, FIRST, Truth
 from verdict import Judge
 
@@ -265,6 +265,7 @@ class Histories(RuleBasedStateMachine):
             self.office.map(tag, FIELDS[tag].path)
             self.truth.mapped.add(tag)
 
+    @precondition(lambda self: self.stores == 1)
     @rule()
     def lose_the_store(self) -> None:
         """The newest store is a fresh one; both sides stay as they are."""
@@ -293,6 +294,7 @@ class Histories(RuleBasedStateMachine):
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
+PHASES = [Phase.generate, *([Phase.shrink] if os.environ.get("MAXCHIMP_SHRINK") else [])]
 COMMON: dict[str, Any] = {
     "deadline": None,
     "print_blob": True,
@@ -307,7 +309,7 @@ def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_histories() -> None:
     if number := int(os.environ.get("MAXCHIMP_HISTORIES", "0")):
-        chosen = settings(max_examples=number, stateful_step_count=14, database=None, **COMMON)
+        chosen = settings(max_examples=number, stateful_step_count=14, database=None, phases=PHASES, **COMMON)
         return run_state_machine_as_test(Histories, settings=chosen)
     fixed = settings(max_examples=10, stateful_step_count=10, derandomize=True, phases=[Phase.generate], **COMMON)
     return run_state_machine_as_test(Histories, settings=fixed)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from harness import Office, office
 
 TEAM = ("JOB", "Position")

@@ -287,3 +287,21 @@ def test_r10_address_in_place_of_a_last_name_stays_here(new_office: NewOffice) -
     made.maximizer.edit(key, {"LastName": "Byron"})
     made.quiet(1)
     assert made.merge("ada@lantern.test")["LNAME"] == "Byron"
+
+
+def test_r22_a_format_that_forbids_the_placeholder_stops_nobody(new_office: NewOffice) -> None:
+    """A phone field with US format may refuse "-": what nobody entered is no reason to hold a person back."""
+    made = demanding(new_office)
+    made.mailchimp.edit_merge_field(made.list_id, "MOBILE", required=True)
+    made.map("MOBILE", "Phone2")
+    keys = [made.add(name, "Byron", f"{name}@lantern.test", flag="Yes") for name in ("ada", "bob")]
+    made.maximizer.edit(keys[1], {"Phone2": "(415) 555-0100"})
+    made.sync()
+    assert [made.merge(f"{name}@lantern.test")["MOBILE"] for name in ("ada", "bob")] == ["-", "415-555-0100"]
+    made.maximizer.edit(keys[0], {r"Marketing\Reference": "R1"})
+    made.maximizer.edit(keys[1], {"Phone2": None})
+    made.sync()
+    assert made.merge("ada@lantern.test")["REF"] == "R1"
+    assert made.merge("bob@lantern.test")["MOBILE"] == "-"
+    made.quiet(1)
+    assert made.quarantined() == []

@@ -151,7 +151,8 @@ class Truth:
         if tag == "LNAME" and ours == "" and "@" in theirs:
             return (entry, tag) in self.by_us  # R10
         placeholder = FIELDS[tag].ours
-        known = placeholder == "-" or (member, tag) in self.by_us
+        # R23 knows some by sight; the others are equal at a first meeting, as Mailchimp would store an empty value.
+        known = placeholder == "-" or (member, tag) in self.by_us or (member[1], entry[1], tag) not in self.met
         return bool(placeholder) and theirs == "" and ours == placeholder and known
 
     # ------------------------------------------------------------- what people do

@@ -168,10 +168,12 @@ class Judge:
 
     def _same_person(self, member: Record, entry: Record) -> None:
         ours, theirs = self.truth.state[member], self.truth.state[entry]
-        if theirs["marker"] != ours["uid"]:
+        moved = ours["email"].lower() != theirs["email1"].lower()
+        # Who changed the address without being subscribed waits with the old marker (R13).
+        if theirs["marker"] != ours["uid"] and not (moved and ours["status"] != "subscribed"):
             self._say(f"{entry} carries the marker {theirs['marker']!r}, its member {member} is {ours['uid']!r} (R8)")
         held_back = theirs["flag"] != "Yes" or theirs["email1"] == "" or ours["status"] != "subscribed"
-        if ours["email"].lower() != theirs["email1"].lower() and not held_back:
+        if moved and not held_back:
             self._say(f"{member} is {ours['email']}, its entry {entry} is {theirs['email1']} (R13, R17)")
 
     def _explained(self, member: Record, entry: Record, tag: str, findings: set[tuple[str, str, str]]) -> None:

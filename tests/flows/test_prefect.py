@@ -1,0 +1,300 @@
+"""Cycles as Prefect flow runs, against one real server: what it sees, and what it never gets to see."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from town import Town
+
+from domain.errors import Blocked, Incomplete, LeaseHeld, Misconfigured
+from flows import launch as launching
+from flows.cycle import Asked, Cycle
+from flows.launch import at_home, launch
+from flows.server import PrefectServer
+from storage import leases
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+
+STAGES = ["prepare", "recover", "extract", "check-snapshots", "decide", "check-changes", "load"]
+SIDES = ["mailchimp", "maximizer"]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A Prefect server of this session with a home of its own; everything it and its clients log is at DEBUG."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+            patch.delenv(name)
+        patch.setenv("PREFECT_LOGGING_LEVEL", "DEBUG")
+        before = set(os.environ)
+        at_home(home)
+        with PrefectServer(home / "prefect" / "server.log") as started:
+            started.wait()
+            import prefect  # noqa: F401  # reads the environment as it is now
+
+            yield started
+        for name in set(os.environ) - before:
+            del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def through_it(server: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cycles go through the server, and without the checks' library, which takes seconds to start."""
+    monkeypatch.setenv("PREFECT_API_URL", server.api)
+
+    def without_checks(*given: Any, **more: Any) -> Cycle:
+        return Cycle(*given, judge=False, **more)
+
+    monkeypatch.setattr(launching, "Cycle", without_checks)
+
+
+def run(town: Town, **asked: Any) -> dict[str, Any]:
+    town.later()
+    return launch("default", Asked(**asked), settings=town.settings)
+
+
+def asked(server: PrefectServer, what: str, **filters: Any) -> list[dict[str, Any]]:
+    """Rows of the server's own API."""
+    with requests.Session() as http:
+        http.trust_env = False
+        answer = http.post(f"{server.api}/{what}/filter", json=filters, timeout=10)
+    assert answer.status_code == 200
+    return list(answer.json())
+
+
+def latest(server: PrefectServer) -> dict[str, Any]:
+    return asked(server, "flow_runs", sort="START_TIME_DESC", limit=1)[0]
+
+
+def tasks(server: PrefectServer, flow_run: dict[str, Any]) -> list[dict[str, Any]]:
+    """Task runs of a flow run in order, once the server has recorded that all have ended."""
+    only = {"id": {"any_": [flow_run["id"]]}}
+    until = time.monotonic() + 20
+    while True:
+        found = asked(server, "task_runs", flow_runs=only)
+        if found and all(task["state_type"] in ("COMPLETED", "FAILED") for task in found):
+            return sorted(found, key=lambda task: str(task["start_time"]))
+        assert time.monotonic() < until, found
+        time.sleep(0.1)
+
+
+def test_stages_are_tasks_and_rows_never_are(town: Town, server: PrefectServer) -> None:
+    town.add(30)
+    told = run(town, yes=True)
+    assert told["counts"]["mailchimp"]["create"] == 30
+    seen = latest(server)
+    assert seen["state_type"] == "COMPLETED"
+    assert seen["name"] == f"sync default, run {told['run']}"
+    assert seen["parameters"] == {"connection": "default", "full": False}
+    listed = tasks(server, seen)
+    assert [task["name"] for task in listed] == STAGES
+    assert {task["state_type"] for task in listed} == {"COMPLETED"}
+    assert [sorted(task["tags"]) for task in listed] == [
+        ["maxchimp"] if name.startswith("check") or name == "decide" else SIDES for name in STAGES
+    ]
+    assert all(task["task_inputs"] == {} for task in listed)
+    assert town.runs()[0].facts["flow_run"] == seen["name"]
+    assert list(town.runs()[0].facts["stages"]) == STAGES
+
+
+def test_the_artifact_has_counts_and_nobody_in_it(town: Town, server: PrefectServer) -> None:
+    town.add(4)
+    told = run(town, kind="backfill", yes=True)
+    seen = latest(server)
+    assert seen["parameters"] == {"connection": "default"}
+    (artifact,) = asked(server, "artifacts", artifacts={"flow_run_id": {"any_": [seen["id"]]}})
+    assert artifact["key"] == "backfill-default"
+    assert f"# Run {told['run']}: backfill, done" in artifact["data"]
+    assert "| Mailchimp | 0 | 4 | 0 | 0 |" in artifact["data"]
+    assert "@" not in artifact["data"]
+    assert not [secret for secret in town.secrets() if secret in str(artifact)]
+
+
+def test_a_refused_run_fails_with_its_sentence(town: Town, server: PrefectServer) -> None:
+    town.add(3)
+    with pytest.raises(Blocked) as refusal:
+        run(town)
+    assert refusal.value.result is not None
+    assert refusal.value.result["state"] == "blocked"
+    seen = latest(server)
+    assert seen["state_type"] == "FAILED"
+    assert seen["state"]["message"].startswith(refusal.value.message)
+    assert [task["name"] for task in tasks(server, seen) if task["state_type"] == "FAILED"] == ["check-changes"]
+    lines = asked(server, "logs", logs={"flow_run_id": {"any_": [seen["id"]]}})
+    assert lines
+    assert not [line["message"] for line in lines if "Traceback" in line["message"]]
+
+
+def test_f3_the_lease_decides_not_prefect(town: Town, server: PrefectServer) -> None:
+    held = leases.acquire(town.engine, 1, "maxchimp on a far machine")
+    with pytest.raises(LeaseHeld) as problem:
+        run(town)
+    assert problem.value.result is None
+    assert "maxchimp on a far machine" in latest(server)["state"]["message"]
+    held.release()
+
+
+def test_f8_a_signal_stops_a_flow_run_too(town: Town, server: PrefectServer) -> None:
+    town.add(40)
+    sent: list[int] = []
+
+    def heard(text: str) -> None:
+        if text.startswith("wrote") and not sent:
+            sent.append(signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    town.later()
+    with pytest.raises(Incomplete, match="stopped on request") as stopped:
+        launch("default", Asked(yes=True), progress=heard, settings=town.settings)
+    assert stopped.value.result is not None
+    assert stopped.value.result["state"] == "partial"
+    assert latest(server)["state_type"] == "FAILED"
+    assert run(town, yes=True)["state"] == "done"
+
+
+def test_a_deployment_makes_its_cycle_of_the_settings(
+    town: Town, server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a worker does: it loads ``flows.sync.sync`` and calls it with plain names."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.sync import sync
+
+    for name, value in town.environment.items():
+        monkeypatch.setenv(name, value)
+    town.add(1)
+    run(town, yes=True)
+    town.later()
+    with temporary_settings({PREFECT_API_URL: server.api}):
+        counts = sync("default")
+        state = sync("north", return_state=True)
+    assert counts["mailchimp"] == {"create": 0, "update": 0, "failed": 0}
+    assert town.runs()[0].kind == "sync"
+    assert state.is_failed()
+    assert "'north' has not been set up" in str(state.message)
+
+
+# --- canaries ----------------------------------------------------------------------------------------------------
+
+
+class Ear(logging.Handler):
+    """Everything that is logged anywhere."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+        self.setFormatter(logging.Formatter("%(name)s %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
+@pytest.fixture
+def ear() -> Iterator[Ear]:
+    made = Ear()
+    names = [None, "prefect", *(name for name in logging.root.manager.loggerDict if name.startswith("prefect"))]
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(made)
+        logger.setLevel(logging.DEBUG)
+    yield made
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.removeHandler(made)
+        logger.setLevel(level)
+
+
+def _everything_kept(server: PrefectServer) -> bytes:
+    """The server's database, its write-ahead log, and what it printed."""
+    home = server.log_file.parent
+    return b"".join(path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file())
+
+
+def test_s22_no_secret_and_nobody_reaches_prefect_or_a_log(
+    tmp_path: Path, server: PrefectServer, ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole cycles with people, a refused record, an error that quotes a person, and a guard: nobody is named."""
+    monkeypatch.setattr(launching, "Cycle", Cycle)  # with all checks
+    town = Town(tmp_path, people=25).setup()
+    town.add(3)
+    town.maximizer.add_person("Mal", "Formed", "mal.formed@example.com", udfs={r"MailChimp\Sync with MailChimp": "Yes"})
+    with pytest.raises(Blocked):
+        run(town)
+    assert run(town, yes=True)["counts"]["mailchimp"]["failed"] == 1
+    canary = town.secrets()[-1]
+
+    def clumsy(self: Cycle) -> None:
+        raise ValueError(f"cannot decide on {canary}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Cycle, "decide", clumsy)
+        with pytest.raises(ValueError, match="cannot decide"):
+            run(town)
+    seen = latest(server)
+    assert seen["state_type"] == "FAILED"
+    assert seen["state"]["message"] == "unexpected ValueError; the log of maxchimp has the details"
+    tasks(server, seen)
+    kept, said = _everything_kept(server), "\n".join(ear.lines)
+    assert f"run {town.runs()[0].id}".encode() in kept  # we are looking in the right place
+    assert "Beginning flow run" in said
+    assert len(town.secrets()) > 40
+    town.close()
+    assert not [secret for secret in town.secrets() if secret.lower().encode() in kept.lower()]
+    assert not [secret for secret in town.secrets() if secret.lower() in said.lower()]
+
+
+# --- the server itself -------------------------------------------------------------------------------------------
+
+
+def test_the_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    """Also when that one is killed and can no longer say goodbye."""
+    started = (
+        "import pathlib, sys, time; from flows.server import PrefectServer\n"
+        f"server = PrefectServer(pathlib.Path({str(tmp_path / 'server.log')!r}))\n"
+        "print(server.pid, flush=True); time.sleep(60)"
+    )
+    home = os.environ | {"PREFECT_HOME": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", started], stdout=subprocess.PIPE, text=True, env=home) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        os.kill(child, 0)
+        parent.kill()
+        parent.wait()
+    until = time.monotonic() + 20
+    while time.monotonic() < until and _lives(child):
+        time.sleep(0.05)
+    assert not _lives(child)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def test_a_port_in_use_is_told(tmp_path: Path, server: PrefectServer) -> None:
+    with pytest.raises(Misconfigured, match=f"port {server.port} is in use"):
+        PrefectServer(tmp_path / "server.log", port=server.port)
+
+
+def test_a_server_that_cannot_start_is_told(tmp_path: Path) -> None:
+    broken = os.environ | {"PREFECT_HOME": str(tmp_path), "PREFECT_SERVER_DATABASE_CONNECTION_URL": "nowhere"}
+    with (
+        PrefectServer(tmp_path / "server.log", environment=broken) as failing,
+        pytest.raises(Incomplete, match="did not start") as problem,
+    ):
+        failing.wait(60)
+    assert problem.value.remedy == f"its log is {tmp_path / 'server.log'}"
