@@ -110,9 +110,8 @@ def table(size: int) -> None:
         calls = sum(found["calls"].values())
         counts = found["counts"]
         wrote = " ".join(f"{s[:4]} {counts[s]['create']}+{counts[s]['update']}" for s in ("mailchimp", "maximizer"))
-        print(
-            f"{size:>8,}  {what:36} {calls:5} calls {limit:8} {found['seconds']:7.2f} s {found['peak']:6.0f} MiB  wrote {wrote}"
-        )
+        cost = f"{calls:5} calls {limit:8} {found['seconds']:7.2f} s {found['peak']:6.0f} MiB"
+        print(f"{size:>8,}  {what:36} {cost}  wrote {wrote}")
 
 
 def main() -> None:

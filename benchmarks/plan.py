@@ -91,8 +91,9 @@ def prepare(pairs: int, url: str, touched: float) -> tuple[int, int]:
         }
     )
     frame = frame.assign(
-        connection_id=made.id, unique_email_id=member["unique_email_id"], web_id=member["web_id"], status="subscribed", flag="Yes",
-        member_hash=member["row_hash"], entry_hash=entry["row_hash"], reason="", created_run=run, created_at=0.0,
+        connection_id=made.id, unique_email_id=member["unique_email_id"], web_id=member["web_id"], status="subscribed",
+        flag="Yes", member_hash=member["row_hash"], entry_hash=entry["row_hash"], reason="", created_run=run,
+        created_at=0.0,
     )  # fmt: skip
     with begin(engine) as db:
         ids = links.insert(db, frame)
@@ -140,9 +141,8 @@ def main() -> None:
         peer = child("benchmarks.compare", "--one", "duckdb", str(size))
         ratio = found["total"] / peer["seconds"]
         parts = ", ".join(f"{name} {found[name]:.2f}" for name in ("gather", "decide", "store"))
-        print(
-            f"{size:>9,} pairs  {found['total']:6.2f} s ({parts})  {found['peak']:6.0f} MiB  {ratio:4.2f} x duckdb's compare ({peer['seconds']:.2f} s)  {found['changes']:,.0f} changes"
-        )
+        print(f"{size:>9,} pairs  {found['total']:6.2f} s ({parts})  {found['peak']:6.0f} MiB  ", end="")
+        print(f"{ratio:4.2f} x duckdb's compare ({peer['seconds']:.2f} s)  {found['changes']:,.0f} changes")
 
 
 if __name__ == "__main__":

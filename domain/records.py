@@ -241,10 +241,15 @@ def missing(side: str, keys: Iterable[str]) -> pd.DataFrame:
 
 
 def stage(wide: pd.DataFrame, side: str) -> pd.DataFrame:
-    """Staged form of a wide frame. The hash covers all but ``last_changed``: a no-op edit is no change."""
+    """Staged form of a wide frame.
+
+    The hash covers everything read, of an entry also its date of last change: an edit of any field counts for R14.
+    A member's date moves with things that are no edits, so it does not count.
+    """
     identity = MEMBER if side == "mailchimp" else ENTRY
     tags = [name for name in wide.columns if name not in identity]
-    hashed = [name for name in wide.columns if name not in ("last_changed", "found")]
+    ours = ("found", "last_changed") if side == "mailchimp" else ("found",)
+    hashed = [name for name in wide.columns if name not in ours]
     digest = pd.util.hash_pandas_object(wide[hashed], index=False).to_numpy().view("int64")
     columns = [wide[tag].astype(object).where(wide[tag].notna(), None).tolist() for tag in tags]
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -94,13 +94,18 @@ def duration_text(seconds: float) -> str:
     """The shortest text that ``duration`` reads back."""
     for unit in ("h", "m"):
         if seconds and seconds % _UNITS[unit] == 0:
-            return f"{seconds / _UNITS[unit]:g}{unit}"
-    return f"{seconds:g}s"
+            return f"{_plain(seconds / _UNITS[unit])}{unit}"
+    return f"{_plain(seconds)}s"
+
+
+def _plain(number: float) -> str:
+    """Without exponent, to a thousandth."""
+    return f"{number:.3f}".rstrip("0").rstrip(".")
 
 
 def _show(name: str, value: object) -> str:
     if name in ("interval", "ambiguous_wait"):
         return duration_text(float(str(value)))
     if name.startswith("max_"):
-        return f"{float(str(value)) * 100:g}%"
+        return f"{_plain(float(str(value)) * 100)}%"
     return str(value)

@@ -26,6 +26,7 @@ from extract import counterparts
 from extract.entries import read_entries
 from extract.members import read_members
 from extract.reading import Read, Reading
+from flows import journal
 from flows.apply import apply, plan_notes, store_plan
 from flows.gather import gather
 from flows.judging import judge_both, judge_plan, warm_up_checks
@@ -333,6 +334,8 @@ class Cycle:
             self.counts[side] = confirmed
         with reading(self.engine) as db:
             self.counts["quarantined"] = len(parking.open_rows(db, self.connection.id))
+            for line in journal.lines(db, self.connection.id, self.run_id):
+                log.warning("%s", line)
         self.go_on()
         if not self.loaded.broken:
             self._settle()

@@ -34,7 +34,7 @@ def gather(
     members = snapshots.members(db, run_id, [*ours["contact_id"], *fresh["mailchimp"]])
     entries = snapshots.entries(db, run_id, [*ours["entry_id"], *fresh["maximizer"]])
     waiting = _parked(parking.open_rows(db, connection_id))
-    entries = _that_matter(entries, members, {*ours["entry_id"], *waiting["key"]})
+    entries = _that_matter(entries, members, {*ours["entry_id"], *waiting["entry_id"]})
     around = None if full else links.links(db, connection_id, touching_run=run_id)
     holders = _holders(db, connection_id, run_id, members, entries, ours, around)
     suppressed = [_suppressed(db, connection_id, members, entries, reason) for reason in (None, "erased")]

@@ -67,7 +67,7 @@ def confirm(loading: Loading, side: str, done: Sequence[Held]) -> None:
             else:
                 _update_link(db, write, row)
             if lost:
-                _park_lost(db, loading, write, lost)
+                _park_lost(db, loading, write, lost, key, digest)
         links.put_baselines(db, pd.DataFrame(put))
     for held in done:
         loading.count(side, held.write.op)
@@ -243,8 +243,12 @@ def _tell_follower(
         changes.follow(db, loading.run_id, "mailchimp", write.contact_id, entry_id=key, link_id=link)
 
 
-def _park_lost(db: Connection, loading: Loading, write: Write, lost: Sequence[Item]) -> None:
-    """Accepted but not stored: not sent again until the record changes (hazard C15)."""
+def _park_lost(db: Connection, loading: Loading, write: Write, lost: Sequence[Item], key: str, digest: int) -> None:
+    """Accepted but not stored: not sent again until the record changes (hazard C15). ``digest``: as it is now."""
+    other = "maximizer" if write.side == "mailchimp" else "mailchimp"
+    about = {"contact_id": write.contact_id, "entry_id": write.entry_id, records.KEY[write.side]: key}
+    beside = about[records.KEY[other]]
+    hashes = {write.side: digest, other: _as_read(db, loading, other, [beside], []).get(beside, {}).get("row_hash")}
     rows = [
         {
             "side": write.side,
@@ -253,7 +257,9 @@ def _park_lost(db: Connection, loading: Loading, write: Write, lost: Sequence[It
             "reason": f"{write.side} accepted a value for {item.field} and did not store it",
             "rule": "R51",
             "remedy": "look at the record by hand; it is tried again when it changes",
-            "evidence": {"contact_id": write.contact_id, "entry_id": write.entry_id},
+            "evidence": about,
+            "member_hash": hashes["mailchimp"],
+            "entry_hash": hashes["maximizer"],
             "since_run": loading.run_id,
             "since_at": loading.now(),
         }

@@ -52,7 +52,7 @@ def of_run(db: Connection, run_id: int, state: str | None = None) -> pd.DataFram
 
 
 def confirmed(db: Connection, run_id: int) -> dict[str, dict[str, int]]:
-    """Per side what became of a run's writes: ``create`` and ``update`` (confirmed), ``failed`` (refused, uncertain)."""
+    """Per side what became of a run's writes: ``create``, ``update`` (confirmed), ``failed`` (refused, uncertain)."""
     counts = {side: {"create": 0, "update": 0, "failed": 0} for side in ("mailchimp", "maximizer")}
     statement = select(change.c.side, change.c.op, change.c.state, func.count()).where(change.c.run_id == run_id)
     for side, op, state, number in db.execute(statement.group_by(change.c.side, change.c.op, change.c.state)):

@@ -79,6 +79,16 @@ def by_ids(db: Connection, ids: Iterable[int]) -> pd.DataFrame:
     return bulk.read(db, select(link).where(bulk.among(db, link.c.id, ids)).order_by(link.c.id))
 
 
+def named(db: Connection, connection_id: int, keys: Iterable[str]) -> dict[str, int]:
+    """Ids of the links that hold these records, by ``contact_id`` or ``entry_id``."""
+    keys = list(keys)
+    found: dict[str, int] = {}
+    for side in (link.c.contact_id, link.c.entry_id):
+        ours = and_(link.c.connection_id == connection_id, _ALIVE, bulk.among(db, side, keys))
+        found |= {str(key): int(number) for key, number in db.execute(select(side, link.c.id).where(ours))}
+    return found
+
+
 def count(db: Connection, connection_id: int, state: str = "active") -> int:
     ours = and_(link.c.connection_id == connection_id, link.c.state == state)
     return int(db.execute(select(func.count()).select_from(link).where(ours)).scalar_one())

@@ -126,6 +126,8 @@ def _judge(
     paired = [values.paired_only(mapping, column, "mailchimp") for column in (member, member_seen)]
     paired += [values.paired_only(mapping, column, "maximizer") for column in (entry, entry_seen)]
     first = (member_seen.isna() | entry_seen.isna()).to_numpy()
+    # Whoever meets for the first time waits for nothing: the mapping was changed meanwhile (R30).
+    note = note.mask(pd.Series(first) & note.isin([MAILCHIMP_WAITS, MAXIMIZER_WAITS]), "")
     # A value that we wrote ourselves counts as empty towards the other side (R10, R23).
     member_ours = _placeholders(mapping, member, note, first)
     own_text = entry.mask(_stand_ins(mapping, entry, entry_seen), "")
@@ -141,7 +143,10 @@ def _judge(
     moved_entry |= member_ours & ~entry_empty
     # Both empty are equal, unless the field is mandatory and we have a reason to write (R22).
     lacking = filled & (paired[0] == "").to_numpy() & (first | moved_entry)
-    same = (would == paired[0]).to_numpy() | (to_entry.value == entry).to_numpy() & ~lacking
+    equal = (to_entry.value == entry).to_numpy(bool)
+    if mapping.mailchimp.kind not in ("radio", "dropdown", "group"):  # there keys of different tables meet
+        equal = equal | (member == own_text).to_numpy(bool)
+    same = (would == paired[0]).to_numpy(bool) | equal & ~lacking
 
     if mapping.one_way:
         verdict = np.where(same, "same", "mailchimp").astype(object)
@@ -164,7 +169,7 @@ def _judge(
     verdict[withheld] = "withheld"
     verdict[protected] = "protected"
     waiting = np.where(towards_member, MAXIMIZER_WAITS, MAILCHIMP_WAITS)
-    kept = np.where(filled & (same | towards_member), PLACEHOLDER + would, "")
+    kept = np.where(filled & (same | towards_member), PLACEHOLDER + would, np.where(frozen, note, ""))
     waits = np.where(towards_member & member_ours, PLACEHOLDER + member, waiting)
     return pd.DataFrame(
         {

@@ -29,7 +29,7 @@ def decide(given: Inputs, policy: Policy) -> ChangeSet:
     fresh.make_members()
     changes = draft.changes()
     parked = _with_hashes(pd.concat([known.parked, *fresh.parked], ignore_index=True), given)
-    changes, skipped = _without_refused(changes, given)
+    changes, skipped, held_back = _without_refused(changes, given)
     result = ChangeSet(
         changes=changes,
         new_links=_unsettled(fresh.new_links, changes, skipped, parked),
@@ -38,7 +38,7 @@ def decide(given: Inputs, policy: Policy) -> ChangeSet:
         parked=parked,
         findings=_stack([known.findings, *fresh.findings], FINDING).drop_duplicates(["kind", "key", "field"]),
         evaluated=tuple(known.evaluated + fresh.evaluated),
-        held_back=tuple(skipped["side"] + " " + skipped["target"]),
+        held_back=held_back,
     )
     placeholders = changes["fields"].str.count(f'"note":"{PLACEHOLDER}').sum() if len(changes) else 0
     result.tallies = {
@@ -263,18 +263,23 @@ def _with_hashes(parked: pd.DataFrame, given: Inputs) -> pd.DataFrame:
     return parked[list(PARKED)]
 
 
-def _without_refused(changes: pd.DataFrame, given: Inputs) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Changes without those of records that were refused and have not changed since (R51), and those skipped."""
+def _without_refused(changes: pd.DataFrame, given: Inputs) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
+    """Changes without those of records that were refused and have not changed since (R51), and those skipped.
+
+    Last the ``held_back`` of the ChangeSet: a refused record waits while its change is still wanted, a field that was
+    accepted and not stored while the record stays as it is.
+    """
     waiting = given.parked[given.parked["rule"] == "R51"]
-    if not len(waiting) or not len(changes):
-        return changes, changes.iloc[:0]
+    if not len(waiting):
+        return changes, changes.iloc[:0], ()
     members = given.members.drop_duplicates("contact_id").set_index("contact_id")["row_hash"].astype("Int64")
     entries = given.entries.drop_duplicates("entry_id").set_index("entry_id")["row_hash"].astype("Int64")
     same = _same_hash(waiting["contact_id"].map(members), waiting["member_hash"])
     same &= _same_hash(waiting["entry_id"].map(entries), waiting["entry_hash"])
-    stuck = waiting[same]
+    stuck = (waiting["side"] + " " + waiting["key"])[same]
+    fields = stuck[waiting.loc[same, "field"] != ""]
     name = changes["side"] + " " + changes["target"]
-    refused = name.isin(stuck["side"] + " " + stuck["key"])
+    refused = name.isin(stuck[~stuck.index.isin(fields.index)])
     # What follows a create waits with it.
     made = changes.loc[refused & (changes["op"] == "create"), ["contact_id", "entry_id"]]
     follows = changes["contact_id"].isin(made.loc[made["contact_id"] != "", "contact_id"]) & (
@@ -282,7 +287,7 @@ def _without_refused(changes: pd.DataFrame, given: Inputs) -> tuple[pd.DataFrame
     )
     follows |= changes["entry_id"].isin(made.loc[made["entry_id"] != "", "entry_id"]) & (changes["entry_id"] != "")
     out = refused | follows
-    return changes[~out].reset_index(drop=True), changes[out]
+    return changes[~out].reset_index(drop=True), changes[out], (*name[refused], *fields)
 
 
 def _same_hash(now: pd.Series, then: pd.Series) -> pd.Series:

@@ -67,11 +67,10 @@ def guard(changes: pd.DataFrame, active: int, settings: SyncSettings, *, initial
             Trip("new", f"{new} people would be added to the Mailchimp list, which has {active} linked members")
         )
     blanked = people[(people["new"] == "") & (people["old"] != "")]
-    for (side, field), rows in blanked.groupby(["side", "field"]):
-        if len(rows) >= BLANKED_FLOOR and len(rows) > settings.max_blanked * active:
-            trips.append(
-                Trip("blanked", f"{field} would be emptied for {len(rows)} people in {str(side).capitalize()}")
-            )
+    for side, field in blanked[["side", "field"]].drop_duplicates().itertuples(index=False):
+        number = int(((blanked["side"] == side) & (blanked["field"] == field)).sum())
+        if number >= BLANKED_FLOOR and number > settings.max_blanked * active:
+            trips.append(Trip("blanked", f"{field} would be emptied for {number} people in {str(side).capitalize()}"))
     return trips
 
 

@@ -50,11 +50,17 @@ def match(members: pd.DataFrame, entries: pd.DataFrame, holders: pd.DataFrame) -
     stopped_members = stopped.loc[stopped["side"] == "mailchimp", "key"]
     stopped_entries = stopped.loc[stopped["side"] == "maximizer", "key"]
     pairs = chosen[~chosen["contact_id"].isin(stopped_members) & ~chosen["entry_id"].isin(stopped_entries)]
-    # An entry whose member is stopped is part of the same question: it creates nothing either (R9).
-    lost = edges[edges["contact_id"].isin(stopped_members) & ~edges["entry_id"].isin(stopped_entries)]
-    lost = lost.sort_values(["entry_id", "contact_id"]).drop_duplicates("entry_id")
-    drawn = _rows("maximizer", lost["entry_id"], "a member that could be this person is held back", lost["contact_id"])
-    stopped = pd.concat([stopped, drawn], ignore_index=True)
+    # Whoever could be the person of a stopped record is part of the same question: it creates nothing either (R9).
+    widowed = chosen[chosen["entry_id"].isin(stopped_entries) & ~chosen["contact_id"].isin(stopped_members)]
+    stopped_members = pd.concat([stopped_members, widowed["contact_id"]])
+    settled = pd.concat([stopped_entries, pairs["entry_id"]])
+    lost = edges[edges["contact_id"].isin(stopped_members) & ~edges["entry_id"].isin(settled)]
+    why = "{} that could be this person is held back"
+    drawn = [
+        _grouped("mailchimp", widowed, "contact_id", "entry_id", why.format("an entry")),
+        _grouped("maximizer", lost, "entry_id", "contact_id", why.format("a member")),
+    ]
+    stopped = pd.concat([stopped, *drawn], ignore_index=True)
     stopped = stopped[(stopped["side"] == "mailchimp") | stopped["key"].isin(flagged["entry_id"])]
     stopped = stopped.sort_values(["side", "key", "reason"]).drop_duplicates(["side", "key"], ignore_index=True)
     return Matched(pairs.reset_index(drop=True), stopped, _elsewhere(members, entries, pairs))

@@ -145,7 +145,7 @@ def adopted(cells: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
         "tag": quiet["tag"],
         "mailchimp": quiet["mailchimp_seen"],
         "maximizer": quiet["maximizer_seen"].mask(frozen),
-        "note": quiet["note"].mask(frozen),
+        "note": quiet["note"],
     }
     return pd.DataFrame(data, columns=list(CELL))
 

@@ -41,8 +41,10 @@ def complete_addresses(
         need = [f"{tag}.{part}" for part in table["required"]]
         lacking = after[need] == ""
         if mandatory := _mandatory(policy, tag):
-            items = pd.concat([items, _filled(after, lacking, now, mandatory, policy.today)], ignore_index=True)
-            items = items.drop_duplicates(["row", "field"], keep="last", ignore_index=True)
+            filled = _filled(after, lacking, now, mandatory, policy.today)
+            again = items.merge(filled[["row", "field"]], how="left", indicator=True)["_merge"] == "both"
+            # What is withheld stays, to be reported; only a value to be sent gives way to its placeholder.
+            items = pd.concat([items[~(again & (items["problem"] == ""))], filled], ignore_index=True)
         else:
             mapped = [m.tag for m in policy.layout.fields if m.tag in names]
             emptied = (entries.loc[rows, mapped] == "").all(axis=1)

@@ -8,21 +8,23 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from app import demo
+from domain.errors import Incomplete
 from sandbox.mailchimp.account import API_KEY
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
-
-DEMO = "import sys; from app.demo import run; sys.exit(run(people=200, as_json={as_json}))"
+DEMO = "import sys; from app.demo import run; sys.exit(run(people=200))"
 
 
-def demo(folder: Path, *, as_json: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
+def started(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     given = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MAXCHIMP_"))}
     return subprocess.run(
-        [sys.executable, "-c", DEMO.format(as_json=as_json)],
+        [sys.executable, "-c", DEMO],
         capture_output=True,
         text=True,
         timeout=300,
@@ -31,9 +33,11 @@ def demo(folder: Path, *, as_json: bool = False, **environment: str) -> subproce
     )
 
 
+@pytest.mark.prefect
+@pytest.mark.xdist_group("prefect")
 def test_everything_comes_out_as_promised(tmp_path: Path) -> None:
     """Whatever the user has configured for real work is left alone."""
-    done = demo(
+    done = started(
         tmp_path,
         MAXCHIMP_DATABASE_URL="postgresql://nobody@127.0.0.1:9/real",
         MAXCHIMP_MAXIMIZER_TOKEN="real-token",
@@ -64,12 +68,61 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_json_is_one_document(tmp_path: Path) -> None:
-    done = demo(tmp_path, as_json=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(done.stdout)
-    assert told["ok"] is True
-    assert told["promises"]["broken"] == []
-    assert [run["state"] for run in told["runs"]] == ["planned", "done", "done", "done"]
-    assert told["runs"][-1]["writes"] == {"mailchimp": 0, "maximizer": 0}
-    assert Path(told["places"]["store"]).is_file()
+# --- how it ends, without the world ------------------------------------------------------------------------------
+
+
+class Nowhere:
+    """Stands in for the world."""
+
+    def __init__(self, *given: object) -> None:
+        pass
+
+    def __enter__(self) -> Nowhere:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        pass
+
+
+def told(monkeypatch: pytest.MonkeyPatch, tell: Callable[[demo.Story], None], **more: Any) -> int:
+    monkeypatch.setattr(demo, "DemoWorld", Nowhere)
+    monkeypatch.setattr(demo, "_tell", lambda story, world: tell(story))
+    return demo.run(**more)
+
+
+def test_json_is_one_document(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(monkeypatch, lambda story: story.promise(True, "it works"), as_json=True) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "ok": True,
+        "promises": {"kept": 1, "broken": []},
+        "runs": [],
+        "places": {},
+    }
+
+
+def test_a_broken_promise_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def tell(story: demo.Story) -> None:
+        story.promise(True, "it works")
+        story.promise(False, "it is quick")
+
+    assert told(monkeypatch, tell) == 1
+    said = capsys.readouterr()
+    assert "NOT SO:  it is quick" in said.out
+    assert said.err == "maxchimp demo: 1 of 2 promises were not kept: it is quick\n"
+
+
+@pytest.mark.parametrize(
+    ("problem", "sentence"),
+    [
+        (Incomplete("no server", remedy="look at its log"), "no server; look at its log"),
+        (KeyboardInterrupt(), "stopped; nothing is left running"),
+    ],
+)
+def test_what_ends_it_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], problem: BaseException, sentence: str
+) -> None:
+    def tell(story: demo.Story) -> None:
+        raise problem
+
+    assert told(monkeypatch, tell) == 1
+    assert capsys.readouterr().err == f"maxchimp demo: {sentence}\n"

@@ -183,7 +183,7 @@ class Histories(RuleBasedStateMachine):
     def calm(self) -> None:
         """Faults and edits have stopped and the quarantine has passed: everything becomes quiet and stays so."""
         self.office.clock.advance(400)
-        for kind in ("sync", "sync", "backfill", "sync"):
+        for kind in ("sync", "sync", "backfill"):
             self.run_cycle(kind)
         assert self.writes("sync") == []
         assert self.writes("backfill") == []

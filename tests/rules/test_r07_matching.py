@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from harness import FLAG, MARKER, Office
 
+from flows.check import Check
+
 NewOffice = Callable[..., Office]
 
 
@@ -153,6 +155,21 @@ def test_r53_the_vendors_fields_are_recognised(new_office: NewOffice) -> None:
     office.sync()
     office.quiet()
     assert [row["reason"] for row in office.links()] == ["matched by marker"]
+
+
+def test_r53_check_says_to_stop_the_old_service_first(new_office: NewOffice) -> None:
+    office = new_office()
+    contact_id = office.subscribe("ann@lantern.test", "Ann", "Reed")
+    office.add("Ann", "Reed", "ann@lantern.test", flag="Yes", udfs={MARKER: str(office.member(contact_id)["web_id"])})
+
+    def told() -> bool:
+        found = Check(office.settings, office.engine, opener=office._open, now=office.clock.now).run()
+        return any("stop the old" in finding.remedy and finding.state == "warn" for finding in found)
+
+    assert told()
+    office.sync()
+    office.quiet()
+    assert not told()
 
 
 def test_r08_a_lost_store_links_anew_and_duplicates_nothing(new_office: NewOffice, both: Office) -> None:

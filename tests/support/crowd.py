@@ -137,7 +137,9 @@ class Crowd:
 
     def add_option(self, i: int, j: int, k: int) -> None:
         """The option that one side lacked: from now on it has a counterpart (R26, R30)."""
-        self.office.maximizer.add_option(FIELDS["group:Email Profile"].path, "Surveys")
+        path = FIELDS["group:Email Profile"].path
+        if "Surveys" not in self.office.maximizer.options(path).values():
+            self.office.maximizer.add_option(path, "Surveys")
         self.truth.forget_mapping("group:Email Profile")
 
 

@@ -6,9 +6,10 @@ import json
 from collections import Counter
 from typing import Any
 
+from truth import FIELDS, GROUP, Key, Record, Truth, Values
+
 from sandbox.mailchimp.members import subscriber_hash
 from sandbox.web import Request
-from truth import FIELDS, GROUP, Key, Record, Truth, Values
 
 
 class Judge:
@@ -65,7 +66,7 @@ class Judge:
     def _changed(self, record: Record, name: str, was: Values, now: Values) -> None:
         truth = self.truth
         if record[0] == "maximizer":
-            basic = name == "email1" and not truth.follows or name in FIELDS and FIELDS[name].basic
+            basic = (name == "email1" and not truth.follows) or (name in FIELDS and FIELDS[name].basic)
             if basic:
                 self._say(f"basic field {name} of {record}: {was[name]!r} -> {now[name]!r} (R12)")
             if name == "flag":
@@ -77,7 +78,8 @@ class Judge:
             if now[name] - truth.paired_options() != kept:
                 self._say(f"options without a counterpart of {record}: {was[name]} -> {now[name]} (R26)")
         if name in FIELDS:
-            if name not in truth.mapped:
+            filled = was[name] == "" and now[name] == FIELDS[name].ours  # mandatory, so it goes along (R22)
+            if name not in truth.mapped and not filled:
                 self._say(f"{name} of {record} was written without a mapping")
             self._overwritten(record, name, was[name], now[name])
 
