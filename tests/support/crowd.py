@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -21,10 +22,8 @@ class Crowd:
 
     def do(self, act: Act) -> None:
         name, *numbers = act
-        try:
+        with contextlib.suppress(ValueError):  # the product's own screen refused it
             ACTS[name](self, *numbers)
-        except ValueError:
-            pass  # the product's own screen refused it
         self.truth.acted()
 
     # ------------------------------------------------------------- picking
