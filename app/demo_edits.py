@@ -180,7 +180,8 @@ class Hands(Onlooker):
                 and self.by_email(old)["status"] == "subscribed"
                 and self.udf(key, MARKER) == self.by_email(old)["unique_email_id"]
             ),
-            (NEW_ENTRY, MEMBER, NEW_MEMBER, ENTRY),
+            # Its MailChimp ID belongs to the address, so the old entry carries that of its new member already.
+            (NEW_ENTRY, MEMBER, NEW_MEMBER),
         )
 
     def unsubscribed(self) -> Edit:

@@ -83,3 +83,4 @@ def close() -> None:
         handler = _handlers.pop()
         logging.getLogger().removeHandler(handler)
         handler.close()
+    logging.getLogger("maxchimp").setLevel(logging.NOTSET)

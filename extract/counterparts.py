@@ -91,19 +91,22 @@ def read_counterparts(reading: Reading) -> None:
     waiting = _waiting(pd.concat([parked, released], ignore_index=True))
     _of_moved_entries(reading)
     confirm_missing(reading, unread(reading, full=False))
-    staged = _staged(reading)
-    members_by_id(reading, sorted(waiting["mailchimp"] - set(staged["mailchimp"]["contact_id"])))
-    entries_by_id(reading, sorted(waiting["maximizer"] - set(staged["maximizer"]["entry_id"])))
+    with reading_db(reading.engine) as db:
+        staged = {side: set(snapshots.hashes(db, reading.run_id, side)[KEY[side]]) for side in KEY}
+    members_by_id(reading, sorted(waiting["mailchimp"] - staged["mailchimp"]))
+    entries_by_id(reading, sorted(waiting["maximizer"] - staged["maximizer"]))
     _for_new_members(reading)
     _for_new_entries(reading)
 
 
 def _of_moved_entries(reading: Reading) -> None:
     """Linked entries whose marker stands on another one: gone means moved, there means copied (R11)."""
-    staged = _staged(reading)["maximizer"]
     with reading_db(reading.engine) as db:
-        ours = links.by_marker(db, reading.connection_id, set(staged["marker"]) - {""})
-    entries_by_id(reading, sorted(set(ours["entry_id"]) - set(staged["entry_id"])))
+        others = links.unlinked(db, reading.connection_id, reading.run_id, "maximizer")
+        markers = set(snapshots.entries(db, reading.run_id, others)["marker"]) - {""}
+        claimed = links.by_marker(db, reading.connection_id, markers)["entry_id"] if markers else ()
+        staged = set(snapshots.entries(db, reading.run_id, claimed)["entry_id"]) if markers else set()
+    entries_by_id(reading, sorted(set(claimed) - staged))
 
 
 def _waiting(parked: pd.DataFrame) -> dict[str, set[str]]:
@@ -118,12 +121,9 @@ def _waiting(parked: pd.DataFrame) -> dict[str, set[str]]:
     return {side: found - {""} for side, found in keys.items()}
 
 
-def _staged(reading: Reading) -> dict[str, pd.DataFrame]:
+def _staged(reading: Reading, side: str) -> pd.DataFrame:
     with reading_db(reading.engine) as db:
-        return {
-            "mailchimp": snapshots.members(db, reading.run_id),
-            "maximizer": snapshots.entries(db, reading.run_id),
-        }
+        return (snapshots.members if side == "mailchimp" else snapshots.entries)(db, reading.run_id)
 
 
 def _linked(reading: Reading) -> pd.DataFrame:
@@ -133,7 +133,7 @@ def _linked(reading: Reading) -> pd.DataFrame:
 
 def _for_new_members(reading: Reading) -> None:
     """Entries that could be the person of a member without a link, or that hold an address it took (R7, R13)."""
-    members, ours = _staged(reading)["mailchimp"], _linked(reading)
+    members, ours = _staged(reading, "mailchimp"), _linked(reading)
     members = members[members["found"].astype(bool)]
     seen = ours.set_index("contact_id")["email"]
     moved = address_key(members["email"]) != address_key(members["contact_id"].map(seen))
@@ -149,13 +149,13 @@ def _for_new_members(reading: Reading) -> None:
 
 def _for_new_entries(reading: Reading) -> None:
     """Members that hold the address of a flagged entry without a link, or the new one of a linked entry (R7, R17)."""
-    entries, ours = _staged(reading)["maximizer"], _linked(reading)
+    entries, ours = _staged(reading, "maximizer"), _linked(reading)
     entries = entries[entries["found"].astype(bool) & (entries["email1"] != "")]
     seen = ours.set_index("entry_id")["email1"]
     moved = address_key(entries["email1"]) != address_key(entries["entry_id"].map(seen))
     flagged = (entries["flag"] == "Yes") & ~entries["entry_id"].isin(ours["entry_id"])
     asked = entries[flagged | (moved & entries["entry_id"].isin(ours["entry_id"]))]
-    known = set(address_key(_staged(reading)["mailchimp"]["email"]))
+    known = set(address_key(_staged(reading, "mailchimp")["email"])) if len(asked) else set()
     addresses = [email for email in asked["email1"].unique() if address_key(pd.Series([email]))[0] not in known]
     found = _each(lambda email: reading.mailchimp.member(reading.list_id, email), addresses)
     reading.stage("mailchimp", [row for row in found if row is not None])

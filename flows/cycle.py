@@ -28,7 +28,7 @@ from extract.members import read_members
 from extract.reading import Read, Reading
 from flows import journal
 from flows.apply import apply, plan_notes, store_plan
-from flows.gather import gather
+from flows.gather import Gathered, blanked, gather
 from flows.judging import judge_both, judge_plan, warm_up_checks
 from flows.prepare import Prepared, check_address_book, check_identity, prepare
 from flows.result import no_counts, summary
@@ -240,21 +240,15 @@ class Cycle:
 
     def check_snapshots(self) -> None:
         """Great Expectations over what was read and matters; rows that fail are set aside with the reason."""
-        settings = self.connection.settings
-        with reading(self.engine) as db:
-            gathered = gather(
-                db,
-                self.connection.id,
-                self.run_id,
-                self.prepared.layout,
-                self.resting,
-                full=self.full,
-                every=self.prepared.changed,
-            )
+        settings, layout = self.connection.settings, self.prepared.layout
+        gathered = self._gathered()
+        if doubtful := blanked(gathered.inputs, layout):
+            counterparts.entries_by_id(self.reading, doubtful)
+            gathered = self._gathered()
         self.inputs: Inputs = gathered.inputs
         self.untouched, self.active = gathered.untouched, gathered.active
         self.policy = Policy(
-            layout=self.prepared.layout,
+            layout=layout,
             settings=settings,
             today=self.today,
             full=self.full,
@@ -263,9 +257,16 @@ class Cycle:
             unmapped_required=self.prepared.unmapped_required,
         )
         if self.judge:
-            self.inputs, self.set_aside, self.noted = judge_both(self.inputs, self.prepared.layout, self.facts)
+            self.inputs, self.set_aside, self.noted = judge_both(self.inputs, layout, self.facts)
         else:
             self.set_aside, self.noted = empty(PARKED), empty(FINDING)
+
+    def _gathered(self) -> Gathered:
+        full, every = self.full, self.prepared.changed
+        with reading(self.engine) as db:
+            return gather(
+                db, self.connection.id, self.run_id, self.prepared.layout, self.resting, full=full, every=every
+            )
 
     def decide(self) -> None:
         """Match, compare, rules, defaults: the ChangeSet."""
@@ -361,15 +362,7 @@ class Cycle:
 
     # ---------------------------------------------------------------- the end
 
-    @property
-    def loaded(self) -> Loaded:
-        return self._loaded
-
-    @loaded.setter
-    def loaded(self, value: Loaded) -> None:
-        self._loaded = value
-
-    _loaded: Loaded = field(default_factory=lambda: Loaded({}, ()))
+    loaded: Loaded = field(default_factory=lambda: Loaded({}, ()))
 
     @property
     def wrote(self) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection as Database
 
 from domain import records
 from domain.changeset import Inputs
+from domain.frames import aligned
 from domain.records import KEY, Layout
 from domain.values import address_key
 from storage import links, parking, snapshots
@@ -35,8 +36,7 @@ def gather(
     entries = snapshots.entries(db, run_id, [*ours["entry_id"], *fresh["maximizer"]])
     waiting = _parked(parking.open_rows(db, connection_id))
     entries = _that_matter(entries, members, {*ours["entry_id"], *waiting["entry_id"]})
-    around = None if full else links.links(db, connection_id, touching_run=run_id)
-    holders = _holders(db, connection_id, run_id, members, entries, ours, around)
+    holders = _holders(db, connection_id, run_id, members, entries, ours, full=full)
     suppressed = [_suppressed(db, connection_id, members, entries, reason) for reason in (None, "erased")]
     inputs = Inputs(
         members=records.unstage(members, layout.member_tags),
@@ -51,6 +51,19 @@ def gather(
     )
     active = links.count(db, connection_id)
     return Gathered(inputs, active - int((ours["state"] == "active").sum()), active)
+
+
+def blanked(inputs: Inputs, layout: Layout) -> list[str]:
+    """Linked entries with an empty value where one was seen before: to be read once more before that is believed.
+
+    Maximizer has been seen to send parts of an address as null on one read and right on the next (hazard A13).
+    """
+    tags = [m.tag for m in layout.fields if not m.one_way]
+    seen = inputs.baselines.merge(inputs.links[["id", "entry_id"]], left_on="link_id", right_on="id")
+    before = records.cells(seen["maximizer"], tags)
+    now = aligned(inputs.entries, "entry_id", seen["entry_id"], tags) if len(inputs.entries) else before
+    doubtful = ((now == "") & (before != "") & before.notna()).any(axis=1)
+    return [str(entry) for entry in seen.loc[doubtful.to_numpy(bool), "entry_id"]]
 
 
 def _that_matter(entries: pd.DataFrame, members: pd.DataFrame, known: set[str]) -> pd.DataFrame:
@@ -70,24 +83,29 @@ def _holders(
     members: pd.DataFrame,
     entries: pd.DataFrame,
     ours: pd.DataFrame,
-    known: pd.DataFrame | None,
+    *,
+    full: bool,
 ) -> pd.DataFrame:
     """Links that hold an address or identity which a newcomer or a changed Email 1 claims (R9, R17).
 
     They hold it when it is the one last seen, or the one the record has now: that of a pair with the flag No, or one
     that Mailchimp refuses, is not agreed on and still taken.
     """
-    lone_members = members[~members["contact_id"].isin(ours["contact_id"])]
+    # Also of a linked member whose address changed: its link may end, and then it is a newcomer there (R13).
+    known_as = members["contact_id"].map(ours.set_index("contact_id")["email"])
+    new_members = members[address_key(members["email"]) != address_key(known_as)]
     lone_entries = entries[~entries["entry_id"].isin(ours["entry_id"])]
     seen = entries["entry_id"].map(ours.set_index("entry_id")["email1"])
     moved = entries[address_key(entries["email1"]) != address_key(seen)]
-    addresses = {*address_key(lone_members["email"]), *address_key(moved["email1"])} - {""}
+    addresses = {*address_key(new_members["email"]), *address_key(moved["email1"])} - {""}
     markers = set(lone_entries["marker"]) - {""}
     if not addresses and not markers:
         return ours.iloc[:0]
-    if known is None:
+    if full:
         last = links.holding(db, connection_id, addresses, markers)
     else:
+        # Whoever could hold one was read for that reason (extract.counterparts): no need to look at every link.
+        known = links.links(db, connection_id, touching_run=run_id)
         held = address_key(known["email"]).isin(addresses) | address_key(known["email1"]).isin(addresses)
         last = known[held | known["unique_email_id"].isin(markers)]
     now = links.holding_now(db, connection_id, run_id, addresses)

@@ -15,7 +15,7 @@ from domain.records import EMAIL
 from domain.values import ascii_lower
 from load.bodies import entry_data
 from load.confirm import Held, confirm
-from load.context import Loading, Write, windows
+from load.context import Item, Loading, Write, windows
 from load.outcome import attempted, close_failed, skip
 from storage import changes, links
 from storage.engine import begin
@@ -102,8 +102,11 @@ def _update(loading: Loading, window: Sequence[Write]) -> None:
         return
     rows = records.plain_rows(records.entries(list(now.values()), loading.layout))
     values = dict(zip(now, rows, strict=True))
-    going = [w for w in window if w.entry_id in now and _as_planned(w, values[w.entry_id])]
-    skip(loading, [w for w in window if w not in going])
+    planned = [w for w in window if w.entry_id in now and _as_planned(w, values[w.entry_id])]
+    skip(loading, [w for w in window if w not in planned])
+    # After a refused rename, or for a member anew under its old address: the same marker again would be news (R32).
+    going = [w for w in planned if not all(_marked(item, values[w.entry_id]) for item in w.items)]
+    skip(loading, [w for w in planned if w not in going], "nothing to write: the entry carries that marker")
     if not going:
         return
     changes.send(loading.engine, loading.lease, [write.id for write in going], loading.now())
@@ -152,6 +155,10 @@ def _resolved(loading: Loading, window: Sequence[Write]) -> list[Write]:
         items = tuple(replace(i, new=marker) if i.field == MARKER and i.new == "" else i for i in write.items)
         filled.append(replace(write, items=items))
     return filled
+
+
+def _marked(item: Item, now: Mapping[str, Any]) -> bool:
+    return item.field == MARKER and item.new == now["marker"]
 
 
 def _as_planned(write: Write, now: Mapping[str, Any]) -> bool:

@@ -30,6 +30,8 @@ def load(loading: Loading) -> Loaded:
     then members, whose renames give entries their new marker; then entries. A crash anywhere heals by the next cycle.
     """
     planned = _planned(loading)
+    if not planned:
+        return Loaded(_counts(loading), ())
     create_entries(loading, [w for w in planned if w.side == "maximizer" and w.op == "create"])
     create_members(loading, [w for w in planned if w.side == "mailchimp" and w.op == "create"])
     # Read again: what completes a create now knows its record.

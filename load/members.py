@@ -17,7 +17,6 @@ from domain.values import ascii_lower
 from load.bodies import member_body
 from load.confirm import Held, confirm
 from load.context import Item, Loading, Write, windows
-from load.entries import read_entries
 from load.outcome import attempted, close_failed, park, reworded, skip
 from storage import changes
 from storage.engine import begin
@@ -113,8 +112,8 @@ def _update(loading: Loading, window: Sequence[Write]) -> None:
     now = records.plain_rows(records.members([held[w.id] for w in seen if w.id in held], loading.layout))
     moved = {w.id for w, row in zip([w for w in seen if w.id in held], now, strict=True) if not _as_planned(w, row)}
     _unread(loading, [(w, row) for w, row in zip(seen, rows, strict=True) if w.id not in held])
-    going = _believed(loading, [w for w in window if w.id in held and w.id not in moved])
-    skip(loading, [w for w in window if w.id in held and w.id not in {g.id for g in going}])
+    skip(loading, [w for w in window if w.id in moved])
+    going = [w for w in window if w.id in held and w.id not in moved]
     if not going:
         return
     changes.send(loading.engine, loading.lease, [write.id for write in going], loading.now())
@@ -126,31 +125,6 @@ def _update(loading: Loading, window: Sequence[Write]) -> None:
         else:
             done.append(Held(*answer))
     confirm(loading, "mailchimp", done)
-
-
-def _believed(loading: Loading, planned: Sequence[Write]) -> list[Write]:
-    """Writes without the values that a second read of the entry does not show empty as well.
-
-    Maximizer has been seen to send parts of an address as null on one read and right on the next (hazard A13).
-    """
-    doubtful = [w for w in planned if w.entry_id and any(map(_blanks, w.items))]
-    if not doubtful:
-        return list(planned)
-    answer = attempted(lambda: read_entries(loading, [w.entry_id for w in doubtful]))
-    rows = {} if isinstance(answer, MaxchimpError) else answer
-    again = dict(zip(rows, records.plain_rows(records.entries(list(rows.values()), loading.layout)), strict=True))
-    sure = []
-    for write in planned:
-        now = again.get(write.entry_id)
-        items = tuple(i for i in write.items if not _blanks(i) or (now is not None and now.get(i.field, "") == ""))
-        if items:
-            sure.append(replace(write, items=items))
-    return sure
-
-
-def _blanks(item: Item) -> bool:
-    """Whether a value gives way because Maximizer's is empty."""
-    return item.seen == "" and item.old != "" and item.field not in (EMAIL, STAMP, STATUS)
 
 
 def _unread(loading: Loading, missing: Sequence[tuple[Write, object]]) -> None:

@@ -71,12 +71,11 @@ def _mark(loading: Loading, write: Write, state: str, outcome: str) -> None:
         changes.mark(db, [write.id], state, outcome=outcome, finished_at=loading.now())
 
 
-def skip(loading: Loading, moved: Sequence[Write]) -> None:
+def skip(loading: Loading, left: Sequence[Write], outcome: str = "moved since it was read") -> None:
     """Records that are no longer as planned are left to the next cycle; their pairs stay unfinished."""
-    if moved:
+    if left:
         with begin(loading.engine) as db:
-            ids = [write.id for write in moved]
-            changes.mark(db, ids, "skipped", outcome="moved since it was read", finished_at=loading.now())
+            changes.mark(db, [write.id for write in left], "skipped", outcome=outcome, finished_at=loading.now())
 
 
 def reworded(error: Refused) -> tuple[str, str]:

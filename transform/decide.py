@@ -21,6 +21,8 @@ PEOPLE = ("Individual", "Contact")  # R4
 
 def decide(given: Inputs, policy: Policy) -> ChangeSet:
     """Everything one run will do, from what was read and what is remembered. Row order does not matter."""
+    if not (len(given.links) or len(given.members) or len(given.entries)):
+        return ChangeSet(tallies={"unchanged": 0})
     draft = Draft()
     known = linked(given, policy, draft)
     fresh = _Newcomers(given, policy, draft, known)

@@ -162,6 +162,7 @@ def test_d15_a_dripping_body_meets_the_deadline() -> None:
 @pytest.mark.parametrize("answer", [OK, b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", b""])
 def test_s22_s27_no_secret_and_no_address_in_any_record(answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "maxchimp")
     who, digest = "anna.canary@escona.test", "5eb0d7933f4c6b1d2a9e8c7b6a5d4e3f"
     with server(lambda s: s.sendall(answer)) as (url, _):
         made = session()

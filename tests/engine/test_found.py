@@ -37,3 +37,41 @@ def test_r14_a_full_cycle_settles_an_archived_member_that_a_scheduled_one_has_se
     made.backfill()
     assert made.entry(key)["udfs"][FLAG] == "No"
     made.quiet()
+
+
+def test_r09_r13_a_renamed_member_does_not_pass_over_the_entry_that_has_its_new_address(
+    new_office: Callable[..., Office],
+) -> None:
+    """That entry's own member is gone for good, which a scheduled cycle does not see: no second entry is made."""
+    made = new_office()
+    ann, bea = (made.subscribe(f"{name}@lantern.test", name.title(), "Reed") for name in ("ann", "bea"))
+    made.sync()
+    (theirs,) = made.entries("ann@lantern.test")
+    made.mailchimp.delete_permanently(ann)
+    made.mailchimp.change_email(bea, "ann@lantern.test")
+    made.sync()
+    assert made.entries("ann@lantern.test") == [theirs]
+    assert bea in {row["key"] for row in made.quarantined()}
+    made.backfill()
+    made.quiet()
+    assert made.entries("ann@lantern.test") == [theirs]
+    assert made.quarantined() == []
+
+
+def test_r51_a_refused_rename_writes_nothing_to_the_entry(new_office: Callable[..., Office]) -> None:
+    """The marker that follows a rename says nothing new without it, and would make the entry look edited each time."""
+    made = new_office()
+    for name in ("ann", "bea"):
+        made.subscribe(f"{name}@lantern.test", name.title(), "Reed")
+    made.sync()
+    (key,) = made.entries("ann@lantern.test")
+    bea = made.by_email("bea@lantern.test")
+    assert bea is not None
+    made.mailchimp.delete_permanently(bea["contact_id"])
+    made.backfill()
+    made.backfill()
+    made.maximizer.edit(key, {"Email1": "bea@lantern.test"})
+    asked = made.writes()
+    assert [(call.operation, call.status) for call in asked] == [("PATCH member", 400)]
+    made.quiet()
+    assert [row["rule"] for row in made.quarantined()] == ["R51"]

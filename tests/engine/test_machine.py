@@ -8,79 +8,28 @@ from __future__ import annotations
 
 import copy
 import os
-import random
 import shutil
 import tempfile
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from crowd import ACTS, ADDRESSES, Act, Crowd, mappings
-from harness import Office
+from crowd import ACTS, Act, Crowd
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from stage import ROOM, Killed, Small, Watched, template
 from truth import FIELDS, FIRST, Truth
 from verdict import Judge
 
 from domain.errors import MaxchimpError
 from extract import counterparts
 from sandbox.faults import KINDS, MAXIMIZER_ONLY
-from sandbox.web import Door, Request, Response
+from sandbox.web import Request
+from storage.engine import open_store
 
-MEMORY = Path("/dev/shm")
-ROOM = str(MEMORY) if MEMORY.is_dir() else None
 SIDES = ("mailchimp", "maximizer")
-
-
-class Killed(BaseException):
-    """The process ends between two calls."""
-
-
-class Watched(Door):
-    """A door that tells what passes: who did it, and when people may act in between."""
-
-    tell: Callable[[str, Request | None, bool], None] = staticmethod(lambda side, request, before: None)
-
-    def handle(self, request: Request) -> Response:
-        self.tell(self.service.name, request, True)
-        try:
-            return super().handle(request)
-        finally:
-            self.tell(self.service.name, request, False)
-
-
-class Small(Office):
-    """An office over a world and a store that were made before."""
-
-    def services(self) -> Any:
-        made = super().services()
-        for client in (made.mailchimp, made.maximizer):
-            client.session._rng = random.Random(0)
-        return made
-
-
-@cache
-def template() -> tuple[Any, bytes, bytes]:
-    """The world after set-up and first sync, the store as it is then, and an empty one."""
-    with tempfile.TemporaryDirectory(prefix="maxchimp-", dir=ROOM) as folder:
-        office = Small(f"sqlite:///{folder}/maxchimp.db", mappings=mappings())
-        office.engine.dispose()
-        empty = Path(folder, "maxchimp.db").read_bytes()
-        office.maximizer.add_company("Lantern Works")
-        for number, text in enumerate(ADDRESSES[:4]):
-            if number != 3:
-                office.subscribe(text, "Ann", f"Reed{number}", merge_fields={"REF": "R-1", "PLAN": "Plus"})
-            if number != 2:
-                plan = {r"Marketing\Plan": "Plus", r"Marketing\Loyalty Points": 7}
-                office.add("Ann", f"Reed{number}", text, flag=(None, "Yes", None, "Yes")[number], udfs=plan)
-        office.sync()
-        office.sync()
-        office.engine.dispose()
-        return office.world, empty, Path(folder, "maxchimp.db").read_bytes()
-
 
 acts = st.tuples(st.sampled_from(sorted(ACTS)), st.integers(0, 7), st.integers(0, 11), st.integers(0, 5))
 faults = st.tuples(
@@ -121,12 +70,10 @@ class Histories(RuleBasedStateMachine):
         office.world, office.clock = world, world.clock
         office.mailchimp, office.maximizer, office.list_id = world.mailchimp, world.maximizer, world.list_id
         for side, service in (("mailchimp", world.mailchimp), ("maximizer", world.maximizer)):
-            office.doors[side] = Watched(service, world.clock)
-            office.doors[side].tell = self._tell
+            office.doors[side] = Watched(service, world.clock, tell=self._tell)
 
-    def _tell(self, side: str, request: Request | None, before: bool) -> None:
+    def _tell(self, side: str, request: Request, before: bool) -> None:
         """Before a call whoever is due acts; after it the truth is told who wrote what."""
-        assert request is not None
         if not before:
             door = self.office.doors[side]
             if door.service.writes(request):
@@ -183,7 +130,7 @@ class Histories(RuleBasedStateMachine):
     def calm(self) -> None:
         """Faults and edits have stopped and the quarantine has passed: everything becomes quiet and stays so."""
         self.office.clock.advance(400)
-        for kind in ("sync", "sync", "backfill"):
+        for kind in ("sync", "sync", "backfill", "sync"):
             self.run_cycle(kind)
         assert self.writes("sync") == []
         assert self.writes("backfill") == []
@@ -272,8 +219,6 @@ class Histories(RuleBasedStateMachine):
         office, conflict = self.office, self.office.connection.settings
         self.broken = True
         office.engine.dispose()
-        from storage.engine import open_store
-
         office.engine = open_store(self._store(template()[1]))
         office.set(conflict=conflict.conflict, email_change=conflict.email_change)
         for tag in FIELDS.keys() - self.truth.mapped:

@@ -46,3 +46,15 @@ def new_office(folder: Path) -> Iterator[Callable[..., Office]]:
 def both(request: pytest.FixtureRequest, new_office: Callable[..., Office]) -> Office:
     """An office on either kind of Maximizer server."""
     return new_office(profile=request.param)
+
+
+@pytest.fixture(params=[True, False], ids=["full", "scheduled"])
+def full(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture(params=[("on-premise", False), ("cloud", True)], ids=["on-premise, scheduled", "cloud, full"])
+def way(request: pytest.FixtureRequest, new_office: Callable[..., Office]) -> tuple[Office, bool]:
+    """An office on either kind of server, and whether its next cycle shall be a full one."""
+    profile, full = request.param
+    return new_office(profile=profile), full

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from harness import FLAG, MARKER, Office
 
+NewOffice = Callable[..., Office]
 OLD_FLAG = r"MailChimp\Sync to MailChimp"
 REFERENCE = r"Marketing\Reference"
 NOT_SUBSCRIBED = ("unsubscribed", "cleaned", "pending", "transactional")
@@ -25,7 +26,7 @@ def test_r01_every_subscribed_member_reaches_maximizer(both: Office) -> None:
 
 
 @pytest.mark.parametrize("status", [*NOT_SUBSCRIBED, "archived"])
-def test_r01_nobody_else_creates_an_entry(new_office: Callable[..., Office], status: str) -> None:
+def test_r01_nobody_else_creates_an_entry(new_office: NewOffice, status: str) -> None:
     office = new_office()
     contact_id = office.subscribe("ann@lantern.test", "Ann", "Reed", status="subscribed")
     audience, member = office.mailchimp.locate(contact_id)
@@ -37,7 +38,7 @@ def test_r01_nobody_else_creates_an_entry(new_office: Callable[..., Office], sta
 
 
 @pytest.mark.parametrize("status", NOT_SUBSCRIBED)
-def test_r01_an_unsubscribed_member_meets_flagged_entries_only(new_office: Callable[..., Office], status: str) -> None:
+def test_r01_an_unsubscribed_member_meets_flagged_entries_only(new_office: NewOffice, status: str) -> None:
     office = new_office()
     plain = office.add("Ann", "Reed", "ann@lantern.test")
     flagged = office.add("Bea", "Reed", "bea@lantern.test", flag="Yes")
@@ -52,9 +53,7 @@ def test_r01_an_unsubscribed_member_meets_flagged_entries_only(new_office: Calla
 
 
 @pytest.mark.parametrize("leave", ["unsubscribe", "clean"])
-def test_r01_a_linked_member_that_leaves_stays_linked_and_synchronised(
-    new_office: Callable[..., Office], leave: str
-) -> None:
+def test_r01_a_linked_member_that_leaves_stays_linked_and_synchronised(new_office: NewOffice, leave: str) -> None:
     office = new_office(mappings=[("REF", REFERENCE)])
     contact_id = office.subscribe("ann@lantern.test", "Ann", "Reed", merge_fields={"REF": "A1"})
     office.sync()
@@ -74,7 +73,7 @@ def test_r01_a_linked_member_that_leaves_stays_linked_and_synchronised(
     assert [row["state"] for row in office.links()] == ["active"]
 
 
-def test_r01_a_person_who_subscribes_later_is_synchronised_then(new_office: Callable[..., Office]) -> None:
+def test_r01_a_person_who_subscribes_later_is_synchronised_then(new_office: NewOffice) -> None:
     office = new_office()
     contact_id = office.subscribe("ann@lantern.test", "Ann", "Reed", status="pending")
     office.sync()
@@ -85,7 +84,7 @@ def test_r01_a_person_who_subscribes_later_is_synchronised_then(new_office: Call
     office.quiet()
 
 
-def test_r01_a_member_without_an_address_is_reported_and_left_alone(new_office: Callable[..., Office]) -> None:
+def test_r01_a_member_without_an_address_is_reported_and_left_alone(new_office: NewOffice) -> None:
     office = new_office()
     contact_id = office.subscribe("ann@lantern.test", "Ann", "Reed")
     audience, member = office.mailchimp.locate(contact_id)
@@ -127,7 +126,7 @@ def test_r03_an_entry_needs_the_flag_and_an_email_1(both: Office) -> None:
 
 @pytest.mark.parametrize("how", ["No", None])
 def test_r03_without_the_flag_nothing_goes_to_mailchimp_and_mailchimps_changes_come_in(
-    new_office: Callable[..., Office], how: str | None
+    new_office: NewOffice, how: str | None
 ) -> None:
     office = new_office(mappings=[("REF", REFERENCE), ("POINTS", r"Marketing\Loyalty Points")])
     contact_id = office.subscribe("ann@lantern.test", "Ann", "Reed", merge_fields={"REF": "A1", "POINTS": 5})
@@ -148,7 +147,8 @@ def test_r03_without_the_flag_nothing_goes_to_mailchimp_and_mailchimps_changes_c
     assert (entry["LastName"], entry["udfs"][REFERENCE], entry["Email1"]) == ("Moor", "A2", "ann@harbour.test")
 
 
-def test_r03_when_the_flag_is_yes_again_what_differs_is_an_edit_of_maximizer(both: Office) -> None:
+def test_r03_when_the_flag_is_yes_again_what_differs_is_an_edit_of_maximizer(new_office: NewOffice) -> None:
+    both = new_office()
     both.map("REF", REFERENCE)
     contact_id = both.subscribe("ann@lantern.test", "Ann", "Reed", merge_fields={"REF": "A1"})
     both.sync()
@@ -167,7 +167,7 @@ def test_r03_when_the_flag_is_yes_again_what_differs_is_an_edit_of_maximizer(bot
     assert both.entry(key)["udfs"][MARKER] == both.member(contact_id)["unique_email_id"]
 
 
-def test_r03_a_no_set_by_a_person_is_never_set_back(new_office: Callable[..., Office]) -> None:
+def test_r03_a_no_set_by_a_person_is_never_set_back(new_office: NewOffice) -> None:
     office = new_office()
     contact_id = office.subscribe("ann@lantern.test", "Ann", "Reed")
     office.sync()
@@ -184,7 +184,8 @@ def test_r03_a_no_set_by_a_person_is_never_set_back(new_office: Callable[..., Of
     assert office.entry(key)["udfs"][FLAG] == "No"
 
 
-def test_r04_companies_never(both: Office) -> None:
+def test_r04_companies_never(new_office: NewOffice) -> None:
+    both = new_office()
     company = both.maximizer.add_company("Harbour Ltd", Email1="office@harbour.test")
     contact = both.add("Ann", "Reed", "ann@harbour.test", flag="Yes", type="Contact", parent=company)
     both.subscribe("office@harbour.test", "Office", "Desk")
@@ -198,25 +199,26 @@ def test_r04_companies_never(both: Office) -> None:
     assert {both.entry(key)["Type"] for key in both.entries("office@harbour.test")} == {"Individual"}
 
 
-def test_r05_connections_are_pairs_of_their_own(new_office: Callable[..., Office]) -> None:
+def test_r05_connections_are_pairs_of_their_own(new_office: NewOffice) -> None:
     north, south = new_office(name="north", seed=1), new_office(name="south", seed=2)
     north.subscribe("ann@lantern.test", "Ann", "Reed")
     south.subscribe("ann@lantern.test", "Ann", "Moor")
     with north.cycle().leased():
         south.sync()
     north.sync()
-    north.quiet()
+    north.sync()
     south.quiet()
     assert [north.entry(key)["LastName"] for key in north.entries()] == ["Reed"]
     assert [south.entry(key)["LastName"] for key in south.entries()] == ["Moor"]
     assert north.connection.id != south.connection.id
 
 
-def test_r06_set_up_makes_the_flag_under_its_proper_name(both: Office) -> None:
+def test_r06_set_up_makes_the_flag_under_its_proper_name(new_office: NewOffice) -> None:
+    both = new_office()
     assert FLAG in both.entry(both.add("Ann", "Reed"))["udfs"]
 
 
-def test_r06_an_existing_flag_under_the_other_name_is_used(new_office: Callable[..., Office]) -> None:
+def test_r06_an_existing_flag_under_the_other_name_is_used(new_office: NewOffice) -> None:
     office = new_office(ready=False)
     office.maximizer.add_udf(OLD_FLAG, "yesno")
     key = office.maximizer.add_person("Ann", "Reed", "ann@lantern.test", udfs={OLD_FLAG: "Yes"})

@@ -161,7 +161,7 @@ def test_r35_a_long_buffer_reads_more_and_writes_nothing_more(new_office: NewOff
     assert made.member(contact)["merge_fields"]["FNAME"] == "Augusta"
 
 
-@pytest.mark.parametrize("ahead", [-86_400, -1, 0, 300, 86_400])
+@pytest.mark.parametrize("ahead", [-86_400, 0, 86_400])
 def test_r35_each_side_has_its_own_clock(new_office: NewOffice, ahead: int) -> None:
     """Ours is never compared with theirs: an edit in the same second as the last read is seen all the same."""
     made = new_office()

@@ -38,9 +38,9 @@ def test_r24_all_days_of_the_year(made: Office, field: str) -> None:
     for day in LEAP_YEAR:
         born(made, f"p{day:%m%d}", f"{day:%m/%d}")
     made.sync()
+    held = {row["Email1"]: row["udfs"][field] for row in made.maximizer.entries().values() if row["Email1"]}
     for day in LEAP_YEAR:
-        (key,) = made.entries(f"p{day:%m%d}@lantern.test")
-        stored = date.fromisoformat(made.entry(key)["udfs"][field])
+        stored = date.fromisoformat(held[f"p{day:%m%d}@lantern.test"])
         assert (stored.month, stored.day) == (day.month, day.day)
         if field == YEAR:
             assert stored.year == (2024 if day == date(2000, 2, 29) else 2026)

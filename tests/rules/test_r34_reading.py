@@ -37,7 +37,8 @@ def server(request: pytest.FixtureRequest, new_office: NewOffice) -> Office:
     return office
 
 
-def test_r34_a_first_cycle_is_full_and_the_next_ones_are_not(both: Office) -> None:
+def test_r34_a_first_cycle_is_full_and_the_next_ones_are_not(new_office: NewOffice) -> None:
+    both = new_office()
     both.subscribe("ann@lantern.test", "Ann", "Reed")
     for kind, full in (("sync", True), ("sync", False), ("backfill", True), ("sync", False)):
         both.sync(kind=kind)

@@ -193,7 +193,8 @@ def test_r42_a_server_that_stores_no_markers_gets_no_more_than_the_first_entry(n
     }
 
 
-def test_r42_without_the_right_to_modify_one_entry_the_others_go_on(both: Office) -> None:
+def test_r42_without_the_right_to_modify_one_entry_the_others_go_on(new_office: NewOffice) -> None:
+    both = new_office()
     keys = {name: both.add(name, "Reed", f"{name}@lantern.test") for name in ("ann", "bea")}
     both.maximizer.protect([keys["ann"]])
     for name in keys:

@@ -6,10 +6,13 @@ import json
 from collections import Counter
 from typing import Any
 
-from truth import FIELDS, GROUP, Key, Record, Truth, Values
+from truth import FIELDS, GROUP, Key, Record, Truth, Values, digits
 
 from sandbox.mailchimp.members import subscriber_hash
 from sandbox.web import Request
+
+# Fields whose value in the change log is the text that people see (options are logged by their keys).
+AS_SHOWN = ("FNAME", "LNAME", "MOBILE", "REF", "POINTS", "BIRTHDAY")
 
 
 class Judge:
@@ -103,7 +106,7 @@ class Judge:
         """The engine replaced a value: was it a person's that nobody had received yet?"""
         truth = self.truth
         mine = truth.edits.get((record, tag), [])
-        if not mine:
+        if not mine or (was == "" and now == FIELDS[tag].ours):  # an emptied mandatory field is filled again (R22)
             return
         if mine[-1].call > truth.last_read.get(record, -1):
             truth.overtaken += 1
@@ -125,13 +128,14 @@ class Judge:
         """Every value that lost a conflict is in the change log (R31)."""
         if self.truth.losers:
             logged = {
-                (row["side"], row["contact_id"] if row["side"] == "mailchimp" else row["entry_id"], item["field"])
+                (row["side"], row["contact_id" if row["side"] == "mailchimp" else "entry_id"], item["field"], old)
                 for row in self.office.changes(run)
                 for item in json.loads(row["fields"])["set"]
+                for old in (digits(item["old"]) if item["field"] == "MOBILE" else item["old"], None)
             }
             for (side, key), tag, value in self.truth.losers:
                 name = key if side == "mailchimp" else f"{key[0]}#{key[1]}"
-                if (side, name, tag) not in logged:
+                if (side, name, tag, value if tag in AS_SHOWN else None) not in logged:
                     self._say(f"{tag} of {side} {key} lost {value!r}, which is not in the change log (R31)")
             self.truth.losers.clear()
 
