@@ -62,7 +62,8 @@ class Inputs:
     ``members`` and ``entries``: wide frames with ``row_hash`` (domain.records). ``links``: columns of the link table
     for every pair with a row here. ``baselines``: link_id, mailchimp, maximizer, notes (JSON objects tag -> text).
     ``holders``: links (id, contact_id, entry_id, email, email1, unique_email_id) that hold an address or an identity
-    which a newcomer claims. ``parked``: open quarantine rows. ``resting``: targets with an open write (frozen).
+    which a newcomer claims. ``parked``: open quarantine rows; ``held`` (bool): what was refused is not tried again.
+    ``resting``: targets with an open write (frozen).
     ``suppressed``: addresses (keys) never to be made members; ``erased``: those of them never to be made entries.
     """
 

@@ -31,6 +31,7 @@ class SyncSettings:
     max_changed: float = 0.50
     max_new: float = 0.10
     max_blanked: float = 0.05
+    max_refused: float = 0.05  # of the planned writes of a run; more of them stop it (hazard D12)
 
     def check(self) -> SyncSettings:
         """Itself, or Misconfigured: the buffer may never be longer than the interval (R35)."""

@@ -171,6 +171,7 @@ class Cycle:
             mailchimp=self.services.mailchimp,
             maximizer=self.services.maximizer,
             new_member_status=settings.new_member_status,
+            max_refused=settings.max_refused,
             today=self.today,
             now=self.now,
             parallel=self.parallel,
@@ -235,7 +236,8 @@ class Cycle:
         with reading(self.engine) as db:
             found = {side: snapshots.count(db, self.run_id, side) for side in records.KEY}
             active = links.count(db, self.connection.id)
-        missing = {side: len(keys) for side, keys in counterparts.unread(self.reading, full=True).items()}
+            lacking = {side: links.unread(db, self.connection.id, self.run_id, side, active=True) for side in found}
+        missing = {side: len(keys) for side, keys in lacking.items()}
         self._refuse([*emptied(found, active), *absent(missing, active, self.connection.settings)])
 
     def check_snapshots(self) -> None:
@@ -262,10 +264,16 @@ class Cycle:
             self.set_aside, self.noted = empty(PARKED), empty(FINDING)
 
     def _gathered(self) -> Gathered:
-        full, every = self.full, self.prepared.changed
         with reading(self.engine) as db:
             return gather(
-                db, self.connection.id, self.run_id, self.prepared.layout, self.resting, full=full, every=every
+                db,
+                self.connection.id,
+                self.run_id,
+                self.prepared.layout,
+                self.resting,
+                full=self.full,
+                every=self.prepared.changed,
+                again=self.prepared.changed and bool(self.connection.fingerprint),
             )
 
     def decide(self) -> None:
@@ -288,7 +296,7 @@ class Cycle:
                 self.facts["plan"] = plan_notes(self.decided) | {"conflict_setting": self.connection.settings.conflict}
         # Until a first sync was completed, everything is new: a broken one goes on where it stopped.
         initial = not self.connection.fingerprint
-        trips = guard(self.decided.changes, self.active, self.connection.settings, initial=initial)
+        trips = guard(self.decided, self.active, self.connection.settings, initial=initial)
         self._refuse(trips)
         if self.asked.kind == "plan":
             return

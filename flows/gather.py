@@ -25,16 +25,26 @@ class Gathered:
 
 
 def gather(
-    db: Database, connection_id: int, run_id: int, layout: Layout, resting: frozenset[str], *, full: bool, every: bool
+    db: Database,
+    connection_id: int,
+    run_id: int,
+    layout: Layout,
+    resting: frozenset[str],
+    *,
+    full: bool,
+    every: bool,
+    again: bool,
 ) -> Gathered:
-    """Inputs of a run. ``every``: mappings changed, so no pair may be passed over (R30)."""
+    """Inputs of a run. ``every``: mappings changed, so no pair may be passed over (R30). ``again``: they changed since
+    records were refused, so each of these is tried again (R51).
+    """
     ours = (
         links.links(db, connection_id) if every else links.by_ids(db, links.moved(db, connection_id, run_id, full=full))
     )
     fresh = {side: links.unlinked(db, connection_id, run_id, side) for side in KEY}
     members = snapshots.members(db, run_id, [*ours["contact_id"], *fresh["mailchimp"]])
     entries = snapshots.entries(db, run_id, [*ours["entry_id"], *fresh["maximizer"]])
-    waiting = _parked(parking.open_rows(db, connection_id))
+    waiting = _parked(parking.open_rows(db, connection_id), again=again)
     entries = _that_matter(entries, members, {*ours["entry_id"], *waiting["entry_id"]})
     holders = _holders(db, connection_id, run_id, members, entries, ours, full=full)
     suppressed = [_suppressed(db, connection_id, members, entries, reason) for reason in (None, "erased")]
@@ -112,12 +122,16 @@ def _holders(
     return pd.concat([last[now.columns.tolist()], now], ignore_index=True).drop_duplicates(ignore_index=True)
 
 
-def _parked(rows: pd.DataFrame) -> pd.DataFrame:
-    """Open quarantine rows with the records they are about."""
+def _parked(rows: pd.DataFrame, *, again: bool) -> pd.DataFrame:
+    """Open quarantine rows with the records they are about, and whether what was refused is still ``held``.
+
+    A refusal that may pass is tried again, and after a change of mappings (``again``) every one.
+    """
     about = [row if isinstance(row, dict) else {} for row in rows["evidence"]]
     return rows.assign(
         contact_id=pd.Series([str(row.get("contact_id") or "") for row in about], index=rows.index, dtype="object"),
         entry_id=pd.Series([str(row.get("entry_id") or "") for row in about], index=rows.index, dtype="object"),
+        held=pd.Series([not again and bool(row.get("final", True)) for row in about], index=rows.index, dtype="bool"),
     )
 
 

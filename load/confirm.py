@@ -69,6 +69,8 @@ def confirm(loading: Loading, side: str, done: Sequence[Held]) -> None:
             if lost:
                 _park_lost(db, loading, write, lost, key, digest)
         links.put_baselines(db, pd.DataFrame(put))
+        went_well = {held.write.target for held in done if (side, held.write.target) not in loading.parked}
+        parking.settle(db, loading.connection_id, side, went_well)
     for held in done:
         loading.count(side, held.write.op)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -77,6 +79,7 @@ class Loading:
 
     ``hashes`` collects, per (link id, side), the row hash of a record as the service holds it after our write, or
     None where it is not what we expected: such a pair stays unfinished and is compared again next time.
+    ``max_refused``: share of the planned writes (0..1).
     """
 
     engine: Engine
@@ -89,6 +92,7 @@ class Loading:
     mailchimp: Mailchimp
     maximizer: Maximizer
     new_member_status: str
+    max_refused: float
     today: date
     now: Callable[[], float]
     parallel: int = 4
@@ -97,8 +101,20 @@ class Loading:
     hashes: dict[tuple[int, str], int | None] = field(default_factory=dict)
     tally: dict[tuple[str, str], int] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    # How many writes may be refused before the run stops, and how many were, by reason (hazard D12).
+    refusals_allowed: int = sys.maxsize
+    refused: Counter[str] = field(default_factory=Counter)
+    # (side, target) of records put aside in this run: a write that was confirmed without a field settles nothing.
+    parked: set[tuple[str, str]] = field(default_factory=set)
+    # Writes whose effect is unknown, with the HTTP status: judged at the end, when it is clear who was to blame.
+    unsure: list[tuple[Write, int]] = field(default_factory=list)
     # Learnt of this Maximizer: whether a UDF edit moves LastModifyDate, so that a search by date finds it (R34).
     traits: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def halted(self) -> bool:
+        """Whether nothing new may be sent: a stop was asked for, or too many writes were refused."""
+        return self.stop.is_set() or self.refused.total() > self.refusals_allowed
 
     def count(self, side: str, what: str, number: int = 1) -> None:
         self.tally[side, what] = self.tally.get((side, what), 0) + number

@@ -31,7 +31,7 @@ def create_entries(loading: Loading, planned: Sequence[Write]) -> None:
     if not _create(loading, [first]):
         return _blocked(loading, rest)
     for window in windows(rest, AT_ONCE):
-        if loading.stop.is_set():
+        if loading.halted:
             return None
         _create(loading, window)
     return None
@@ -84,7 +84,7 @@ def read_entries(loading: Loading, entry_ids: Sequence[str]) -> dict[str, Mappin
 def update_entries(loading: Loading, planned: Sequence[Write]) -> None:
     """Re-read a few, write each that is as planned, read them back."""
     for window in windows(planned, AT_ONCE):
-        if loading.stop.is_set():
+        if loading.halted:
             return
         _update(loading, window)
         loading.progress(len(window))

@@ -11,8 +11,11 @@ from domain.records import KEY
 from load.context import Loading, Write, writes
 from load.entries import create_entries, update_entries
 from load.members import create_members, update_members
+from load.outcome import judge_unsure
 from storage import changes, links, snapshots
 from storage.engine import begin, reading
+
+REFUSED_FLOOR = 25
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,19 @@ def load(loading: Loading) -> Loaded:
     planned = _planned(loading)
     if not planned:
         return Loaded(_counts(loading), ())
+    loading.refusals_allowed = max(REFUSED_FLOOR, int(loading.max_refused * len(planned)))
     create_entries(loading, [w for w in planned if w.side == "maximizer" and w.op == "create"])
     create_members(loading, [w for w in planned if w.side == "mailchimp" and w.op == "create"])
     # Read again: what completes a create now knows its record.
     update_members(loading, _ready(loading, "mailchimp"))
     update_entries(loading, _ready(loading, "maximizer"))
+    judge_unsure(loading)
+    if loading.refused.total() > loading.refusals_allowed:
+        worst, number = loading.refused.most_common(1)[0]
+        loading.broken.append(
+            f"{loading.refused.total()} of {len(planned)} writes were refused, {number} of them because {worst}; "
+            "the run stopped there (limit: max_refused)"
+        )
     settle(loading)
     return Loaded(_counts(loading), tuple(dict.fromkeys(loading.broken)))
 

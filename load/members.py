@@ -11,38 +11,55 @@ from typing import Any
 from clients.mailchimp.client import BATCH
 from domain import records
 from domain.changeset import STAMP, STATUS
-from domain.errors import Ambiguous, MaxchimpError, Refused
+from domain.errors import Ambiguous, MaxchimpError, NotFound, Refused
 from domain.records import EMAIL, PLACEHOLDER
 from domain.values import ascii_lower
 from load.bodies import member_body
 from load.confirm import Held, confirm
 from load.context import Item, Loading, Write, windows
-from load.outcome import attempted, close_failed, park, reworded, skip
+from load.outcome import attempted, close_failed, close_unsent, park, reworded, skip
 from storage import changes
-from storage.engine import begin
+from storage.engine import begin, reading
 
 # Small, so that little time passes between reading a record again and writing it.
 UPDATES_AT_ONCE = 16
+AFTER_A_FAILURE = 25
 
 
 def create_members(loading: Loading, planned: Sequence[Write]) -> None:
     """New members through the batch call, then their ids by a bulk read-back (Mailchimp fact sheet section 7)."""
-    for batch in windows(planned, BATCH):
-        if loading.stop.is_set():
+    for batch in _batches(loading, planned):
+        if loading.halted:
             return
         changes.send(loading.engine, loading.lease, [write.id for write in batch], loading.now())
         _create(loading, batch)
         loading.progress(len(batch))
 
 
+def _batches(loading: Loading, planned: Sequence[Write]) -> list[Sequence[Write]]:
+    """Full batches; what failed before goes in small ones, then alone, so that it drags nobody along (hazard D12)."""
+    with reading(loading.engine) as db:
+        failed = changes.failures(db, loading.connection_id)
+    tries = {write.id: min(failed.get((write.side, write.target), 0), 2) for write in planned}
+    sizes = enumerate((BATCH, AFTER_A_FAILURE, 1))
+    return [batch for n, size in sizes for batch in windows([w for w in planned if tries[w.id] == n], size)]
+
+
 def _create(loading: Loading, batch: Sequence[Write], *, lenient: bool = False) -> None:
+    if loading.halted:
+        return close_unsent(loading, batch)
     by_address = {ascii_lower(_address(write)): write for write in batch}
     bodies = [member_body(loading, write, {}) for write in batch]
     answer = attempted(lambda: loading.mailchimp.add_members(loading.list_id, bodies, lenient=lenient))
+    if isinstance(answer, Refused) and not isinstance(answer, NotFound) and len(batch) > 1:
+        # The whole call was refused, so nothing was done: whose fault it is shows in its halves.
+        middle = len(batch) // 2
+        _create(loading, batch[:middle], lenient=lenient)
+        return _create(loading, batch[middle:], lenient=lenient)
     if isinstance(answer, MaxchimpError):
         for write in batch:
             close_failed(loading, write, answer)
-        return
+        return None
     again = []
     for address, (code, said, field) in answer.errors.items():
         named = ((field, said),) if field else ()
@@ -58,6 +75,7 @@ def _create(loading: Loading, batch: Sequence[Write], *, lenient: bool = False) 
     _read_back(loading, {ascii_lower(address): row for address, row in answer.created.items()}, by_address)
     if again:
         _create(loading, again, lenient=True)
+    return None
 
 
 def _address(write: Write) -> str:
@@ -96,7 +114,7 @@ def second_before(moment: str) -> str:
 def update_members(loading: Loading, planned: Sequence[Write]) -> None:
     """One PATCH each, right after a re-read; a value that is no longer the planned one is left to the next cycle."""
     for window in windows(planned, UPDATES_AT_ONCE):
-        if loading.stop.is_set():
+        if loading.halted:
             return
         _update(loading, window)
         loading.progress(len(window))

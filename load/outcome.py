@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sqlalchemy import Connection
+
 from domain.errors import (
     Ambiguous,
     BrokenAnswer,
@@ -20,7 +22,9 @@ from load.context import Loading, Write
 from storage import changes, parking, snapshots
 from storage.engine import begin
 
-# Refusals in the words people read: reason, what to do.
+TRIES = 3  # failures of one record before it waits for a person
+
+# Final refusals in the words people read: reason, what to do. They are not tried again until the record changes.
 WORDS = {
     "member-exists": ("the address is on the list already", "the next full sync links it"),
     "compliance": ("the person unsubscribed, bounced or is under review", "only the person can subscribe again"),
@@ -56,6 +60,7 @@ def close_failed(loading: Loading, write: Write, error: MaxchimpError) -> None:
             loading.broken.append(error.message)
         case Ambiguous() | BrokenAnswer():
             _mark(loading, write, "ambiguous", "unknown effect")
+            loading.unsure.append((write, getattr(error, "status", 0)))
             loading.broken.append(error.message)
         case CredentialsRefused() | LeaseLost():
             _mark(loading, write, "discarded", "not applied")
@@ -78,6 +83,15 @@ def skip(loading: Loading, left: Sequence[Write], outcome: str = "moved since it
             changes.mark(db, [write.id for write in left], "skipped", outcome=outcome, finished_at=loading.now())
 
 
+def close_unsent(loading: Loading, left: Sequence[Write]) -> None:
+    """Writes that were announced and then not sent: the next cycle plans them again."""
+    with begin(loading.engine) as db:
+        ids = [write.id for write in left]
+        changes.mark(db, ids, "discarded", outcome="not sent", finished_at=loading.now())
+    if left:
+        loading.broken.append("the run stopped before everything was sent")
+
+
 def reworded(error: Refused) -> tuple[str, str]:
     """Reason and remedy of a refusal, in words of ours: a service's own text may hold contact data."""
     reason, remedy = WORDS.get(error.code, (error.problem, "correct the record"))
@@ -86,16 +100,46 @@ def reworded(error: Refused) -> tuple[str, str]:
 
 
 def refuse(loading: Loading, write: Write, error: Refused) -> None:
-    """Park a refused record: it waits until it changes or is released, and blocks nobody (R51)."""
+    """Park a refused record: it blocks nobody, and waits until it changes or is released (R51).
+
+    A refusal that nobody knows may pass: such a record is tried again in the next cycles, ``TRIES`` times in all.
+    """
     reason, remedy = reworded(error)
+    loading.refused[WORDS.get(error.code, (error.problem,))[0]] += 1
     with begin(loading.engine) as db:
         changes.mark(db, [write.id], "refused", outcome=error.code, finished_at=loading.now())
-        park(db, loading, write, reason, remedy, {"code": error.code, "said": [list(pair) for pair in error.fields]})
+        changes.record_failure(db, write.id, loading.now(), "refused", error.status)
+        final = error.code in WORDS or _tries(loading, db, write) >= TRIES
+        evidence = {"code": error.code, "said": [list(pair) for pair in error.fields], "final": final}
+        park(db, loading, write, reason, remedy, evidence)
         if error.code == "forgotten" and (item := write.item("EMAIL")):
             parking.suppress(db, loading.connection_id, item.new, "forgotten", loading.now())
 
 
-def park(db: Any, loading: Loading, write: Write, reason: str, remedy: str, evidence: dict[str, Any]) -> None:
+def judge_unsure(loading: Loading) -> None:
+    """Park records whose writes ended with an unknown effect ``TRIES`` times while their side was well (hazard D12).
+
+    An outage is nobody's fault: a side that does not answer a plain question now is not held against its records.
+    """
+    asked = {"mailchimp": loading.mailchimp.account, "maximizer": loading.maximizer.session_info}
+    for side, ask in asked.items():
+        unsure = [(write, status) for write, status in loading.unsure if write.side == side]
+        if not unsure or isinstance(attempted(ask), MaxchimpError):
+            continue
+        with begin(loading.engine) as db:
+            for write, status in unsure:
+                changes.record_failure(db, write.id, loading.now(), "ambiguous", status)
+                if _tries(loading, db, write) >= TRIES:
+                    reason = f"it was sent {TRIES} times and {side.capitalize()} never said what became of it"
+                    evidence = {"code": "ambiguous", "status": status, "final": True}
+                    park(db, loading, write, reason, "look at the record on both sides, then release it", evidence)
+
+
+def _tries(loading: Loading, db: Connection, write: Write) -> int:
+    return changes.failures(db, loading.connection_id).get((write.side, write.target), 0)
+
+
+def park(db: Connection, loading: Loading, write: Write, reason: str, remedy: str, evidence: dict[str, Any]) -> None:
     """Quarantine the record of a write, with the hashes of both records as the plan saw them."""
     members = snapshots.members(db, loading.run_id, [write.contact_id] if write.contact_id else [])
     entries = snapshots.entries(db, loading.run_id, [write.entry_id] if write.entry_id else [])
@@ -112,3 +156,4 @@ def park(db: Any, loading: Loading, write: Write, reason: str, remedy: str, evid
         "since_at": loading.now(),
     }
     parking.park(db, loading.connection_id, [row])
+    loading.parked.add((write.side, write.target))

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Engine, and_, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, literal_column, not_, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from domain.errors import Incomplete
@@ -125,12 +125,30 @@ def discard_planned(db: Connection, connection_id: int, except_run: int | None =
     return int(db.execute(change.update().where(ours).values(state="discarded")).rowcount)
 
 
-def record_attempt(db: Connection, change_id: int, n: int, at: float, outcome: str, status: int, ms: int) -> None:
-    """One try of one change: HTTP status (0: none) and milliseconds; never a body."""
-    values = {"change_id": change_id, "n": n, "at": at, "outcome": outcome, "status": status, "ms": ms}
-    db.execute(attempt.insert().values(values))
+def record_failure(db: Connection, change_id: int, at: float, outcome: str, status: int) -> None:
+    """One failed try of one change: what it ended with and the HTTP status (0: none); never a body."""
+    db.execute(attempt.insert().values(change_id=change_id, at=at, outcome=outcome, status=status))
+
+
+def failures(db: Connection, connection_id: int) -> dict[tuple[str, str], int]:
+    """(side, target) of records whose writes failed since the last one that was confirmed, and how often."""
+    later = change.alias("later")
+    confirmed_since = exists().where(
+        later.c.connection_id == connection_id,
+        later.c.side == change.c.side,
+        later.c.target == change.c.target,
+        later.c.state == "done",
+        later.c.id > change.c.id,
+    )
+    statement = (
+        select(change.c.side, change.c.target, func.count())
+        .join(attempt, attempt.c.change_id == change.c.id)
+        .where(change.c.connection_id == connection_id, not_(confirmed_since))
+        .group_by(change.c.side, change.c.target)
+    )
+    return {(side, target): int(number) for side, target, number in db.execute(statement)}
 
 
 def attempts(db: Connection, change_id: int) -> pd.DataFrame:
-    """The tries of one change, in order."""
+    """The failed tries of one change, in order."""
     return bulk.read(db, select(attempt).where(attempt.c.change_id == change_id).order_by(attempt.c.id))

@@ -179,11 +179,24 @@ def _not_as_settled(db: Connection, side: str) -> str:
         ORDER BY link.{key}"""  # noqa: S608 (names of ours only)
 
 
-def unread(db: Connection, connection_id: int, run_id: int, side: str, ids: Iterable[int] | None = None) -> list[str]:
-    """Records of a side that links hold and that are not staged in a run; of these links, or of all (None)."""
+def unread(
+    db: Connection,
+    connection_id: int,
+    run_id: int,
+    side: str,
+    ids: Iterable[int] | None = None,
+    *,
+    active: bool = False,
+) -> list[str]:
+    """Records of a side that links hold and that are not staged in a run; of these links, or of all (None).
+
+    ``active``: only of pairs that are synchronised, not of those whose member has left.
+    """
     table, key = (member_snapshot, "contact_id") if side == "mailchimp" else (entry_snapshot, "entry_id")
     staged = exists().where(table.c.run_id == run_id, table.c[key] == link.c[key])
     ours = and_(link.c.connection_id == connection_id, _ALIVE, not_(staged))
+    if active:
+        ours = and_(ours, link.c.state == "active")
     if ids is not None:
         ours = and_(ours, bulk.among(db, link.c.id, ids))
     return list(db.execute(select(link.c[key]).where(ours).order_by(link.c[key])).scalars())

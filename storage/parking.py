@@ -86,6 +86,19 @@ def resolve(db: Connection, ids: Iterable[int]) -> int:
     return int(db.execute(quarantine.update().where(waiting).values(state="resolved")).rowcount)
 
 
+def settle(db: Connection, connection_id: int, side: str, keys: Iterable[str]) -> int:
+    """Close what waited because a write of these records had failed: one went well now; how many."""
+    waiting = and_(
+        quarantine.c.connection_id == connection_id,
+        quarantine.c.side == side,
+        quarantine.c.rule == "R51",
+        quarantine.c.field == "",
+        quarantine.c.state != "resolved",
+    )
+    these = and_(waiting, bulk.among(db, quarantine.c.key, keys))
+    return int(db.execute(quarantine.update().where(these).values(state="resolved")).rowcount)
+
+
 # --- findings ----------------------------------------------------------------------------------------------------
 
 

@@ -273,16 +273,15 @@ change = Table(
     ),
 )
 
+# Writes that failed; how often a record did decides when it waits for a person (R51).
 attempt = Table(
     "attempt",
     metadata,
     Column("id", Id, primary_key=True),
     Column("change_id", Id, ForeignKey("change.id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("n", Integer, nullable=False),
     Column("at", Float, nullable=False),
     Column("outcome", String(20), nullable=False),  # no bodies
     Column("status", Integer, nullable=False),
-    Column("ms", Integer, nullable=False),
 )
 
 # What waits for a person and blocks nothing else (R51). ``key``: contact_id or entry_id of the record.

@@ -1,4 +1,4 @@
-"""The store on both databases, fresh for every test: migrated once per session, then copied."""
+"""The store on both databases, fresh for every test: migrated once per session, then copied; and whole offices."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import warnings
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
+from harness import Office, office
 from sqlalchemy import Engine, create_engine
 
 from storage.engine import open_store
 from storage.schema import migrate
 
 _serial = count(1)
+MEMORY = Path("/dev/shm")
 
 
 @pytest.fixture(scope="session")
@@ -89,3 +92,32 @@ def store(store_url: str) -> Iterator[Engine]:
     engine = open_store(store_url)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """For the store: in memory where there is such a place, because a commit waits for the disk."""
+    if not MEMORY.is_dir():
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="maxchimp-", dir=MEMORY) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def new_office(folder: Path) -> Iterator[Callable[..., Office]]:
+    """Make an office; all offices of a test share one store unless they name another.
+
+    What may never happen is looked for at the end, even where a scenario does not ask.
+    """
+    made: list[Office] = []
+
+    def make(*, store: str = "maxchimp", **more: Any) -> Office:
+        (folder / store).mkdir(exist_ok=True)
+        made.append(office(folder / store, **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.sound()
+        one.engine.dispose()

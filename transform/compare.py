@@ -17,9 +17,11 @@ from domain.fields import FieldMapping, kinds
 from domain.records import LAST_NAME, MAILCHIMP_WAITS, MAXIMIZER_WAITS, PLACEHOLDER
 
 CELLS = (
-    "row", "tag", "verdict", "conflict", "mailchimp", "maximizer", "mailchimp_seen", "maximizer_seen", "value",
+    "row", "tag", "verdict", "conflict", "moved", "mailchimp", "maximizer", "mailchimp_seen", "maximizer_seen", "value",
     "problem", "note", "remark",
 )  # fmt: skip
+
+SIDES = ("mailchimp", "maximizer")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ def compare(pairs: Aligned, mappings: tuple[FieldMapping, ...], conflict: str, t
     (``same``, ``protected``, ``frozen``, ``withheld``). ``value``: what the target shall hold, canonical for it.
     ``mailchimp_seen``, ``maximizer_seen``: what of the values now is remembered as seen.
     ``note``: the note that the baseline shall carry. ``conflict``: both sides held different values.
+    ``moved``: the side whose people have edited the field since it was last seen ("mailchimp", "maximizer", "both" or
+    ""; a read-only source is nobody's edit).
     ``remark``: options without a counterpart, which are reported even where the rest is ``unchanged``.
     """
     parts = [_column(pairs, m, conflict, today) for m in mappings if not m.broken]
@@ -176,6 +180,7 @@ def _judge(
             "tag": mapping.tag,
             "verdict": verdict,
             "conflict": collided & ~protected & ~frozen,
+            "moved": _movers(mapping, paired, first, frozen),
             "mailchimp": member,
             "maximizer": entry,
             "mailchimp_seen": paired[0],
@@ -186,6 +191,15 @@ def _judge(
             "remark": to_member.note.str.cat(to_entry.note, sep="; ").str.strip("; "),
         }
     )
+
+
+def _movers(mapping: FieldMapping, paired: list[pd.Series], first: np.ndarray, frozen: np.ndarray) -> np.ndarray:
+    """Whose own value is not the one last seen; what waits behind a flag of No was counted when it was seen first."""
+    if mapping.one_way:
+        return np.full(len(first), "", dtype=object)
+    mailchimp = (paired[0] != paired[1]).to_numpy() & ~first
+    maximizer = (paired[2] != paired[3]).to_numpy() & ~first & ~frozen
+    return np.select([mailchimp & maximizer, mailchimp, maximizer], ["both", *SIDES], default="").astype(object)
 
 
 def _placeholders(mapping: FieldMapping, member: pd.Series, note: pd.Series, first: np.ndarray) -> np.ndarray:

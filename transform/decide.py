@@ -48,6 +48,8 @@ def decide(given: Inputs, policy: Policy) -> ChangeSet:
         "protected": int((result.findings["kind"] == "protected").sum()),
         "placeholders": int(placeholders),
         "unchanged": int(_unchanged(known.updates, changes)),
+        **{f"moved in {side}": number for side, number in known.moved.items()},
+        **{f"gone in {side}": number for side, number in known.gone.items()},
     }
     return result
 
@@ -268,8 +270,8 @@ def _with_hashes(parked: pd.DataFrame, given: Inputs) -> pd.DataFrame:
 def _without_refused(changes: pd.DataFrame, given: Inputs) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
     """Changes without those of records that were refused and have not changed since (R51), and those skipped.
 
-    Last the ``held_back`` of the ChangeSet: a refused record waits while its change is still wanted, a field that was
-    accepted and not stored while the record stays as it is.
+    Last the ``held_back`` of the ChangeSet: a refused record waits while its change is still wanted (also one that is
+    tried once more now), a field that was accepted and not stored while the record stays as it is.
     """
     waiting = given.parked[given.parked["rule"] == "R51"]
     if not len(waiting):
@@ -281,7 +283,8 @@ def _without_refused(changes: pd.DataFrame, given: Inputs) -> tuple[pd.DataFrame
     stuck = (waiting["side"] + " " + waiting["key"])[same]
     fields = stuck[waiting.loc[same, "field"] != ""]
     name = changes["side"] + " " + changes["target"]
-    refused = name.isin(stuck[~stuck.index.isin(fields.index)])
+    whole = stuck[~stuck.index.isin(fields.index)]
+    wanted, refused = name.isin(whole), name.isin(whole[waiting["held"].reindex(whole.index)])
     # What follows a create waits with it.
     made = changes.loc[refused & (changes["op"] == "create"), ["contact_id", "entry_id"]]
     follows = changes["contact_id"].isin(made.loc[made["contact_id"] != "", "contact_id"]) & (
@@ -289,7 +292,7 @@ def _without_refused(changes: pd.DataFrame, given: Inputs) -> tuple[pd.DataFrame
     )
     follows |= changes["entry_id"].isin(made.loc[made["entry_id"] != "", "entry_id"]) & (changes["entry_id"] != "")
     out = refused | follows
-    return changes[~out].reset_index(drop=True), changes[out], (*name[refused], *fields)
+    return changes[~out].reset_index(drop=True), changes[out], (*name[wanted], *fields)
 
 
 def _same_hash(now: pd.Series, then: pd.Series) -> pd.Series:

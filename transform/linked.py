@@ -21,13 +21,19 @@ UPDATE = (
     "flag", "flag_ours", "member_hash", "entry_hash", "reason",
 )  # fmt: skip
 
+_GONE = {
+    "mailchimp": (presence.MEMBER_GONE, presence.BOTH_GONE),
+    "maximizer": (presence.ENTRY_GONE, presence.BOTH_GONE),
+}
+
 
 @dataclass
 class Linked:
     """``updates``: UPDATE columns. ``members``/``entries``: identities that links keep (no newcomers).
 
     ``released_members``: members whose link ends now and who start anew. ``ended``: ids of links that end.
-    ``no_create``: entries that must not make a member in this run.
+    ``no_create``: entries that must not make a member in this run. ``moved``: records per side that people edited;
+    ``gone``: linked records per side that turned out to be deleted (or archived) and whose pair is settled by that.
     """
 
     updates: pd.DataFrame
@@ -40,6 +46,8 @@ class Linked:
     ended: list[int] = field(default_factory=list)
     no_create: list[str] = field(default_factory=list)
     evaluated: list[str] = field(default_factory=list)
+    moved: dict[str, int] = field(default_factory=dict)
+    gone: dict[str, int] = field(default_factory=dict)
 
 
 def linked(given: Inputs, policy: Policy, draft: Draft) -> Linked:
@@ -73,6 +81,8 @@ def linked(given: Inputs, policy: Policy, draft: Draft) -> Linked:
         no_create=list(left_alone["entry_id"]),
         evaluated=[f"member:{key}" for key in judged_now["contact_id"]]
         + [f"entry:{key}" for key in judged_now["was_entry"]],
+        moved=judgement.moved,
+        gone={side: int(seen["case"].isin(cases).sum()) for side, cases in _GONE.items()},
     )
 
 
@@ -204,7 +214,8 @@ def _updates_gone(gone: pd.DataFrame) -> pd.DataFrame:
     case = gone["case"]
     leaving = (case == presence.MEMBER_GONE) & (gone["e_flag"] != "Yes")
     # A member gone for good frees its entry; one that is archived may return, so its link waits (R14, R18).
-    ends = case.isin([presence.ENTRY_GONE, presence.BOTH_GONE, presence.RECLAIMED]) | (leaving & ~gone["m_found"])
+    ends = case.isin([presence.ENTRY_GONE, presence.BOTH_GONE, presence.RECLAIMED])
+    ends |= (leaving | (case == presence.LEFT) & (gone["e_flag"] != "Yes")) & ~gone["m_found"]
     state = gone["state"].mask(leaving, "left").mask(ends, "ended")
     keeps_hash = ~((case == presence.MEMBER_GONE) & (gone["e_flag"] == "Yes"))
     archived = gone["m_found"] & (gone["m_status"] == "archived")

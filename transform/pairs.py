@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -11,7 +11,7 @@ from domain.changeset import Inputs, Policy
 from domain.records import cells as columns_of
 from domain.values import address_key
 from transform import plan
-from transform.addresses import EMPTIED, FOLLOW, KEEP, REFUSED, RENAME, WAITS, addresses
+from transform.addresses import EMPTIED, FOLLOW, KEEP, NEW_ENTRY, REFUSED, RENAME, WAITS, addresses
 from transform.compare import Aligned, compare
 from transform.plan import Draft, own
 from transform.rules import complete_addresses
@@ -19,12 +19,16 @@ from transform.rules import complete_addresses
 
 @dataclass(frozen=True)
 class Judgement:
-    """What came of pairs whose both records are present. ``actions``: transform.addresses, one row per pair."""
+    """What came of pairs whose both records are present. ``actions``: transform.addresses, one row per pair.
+
+    ``moved``: per side, how many of its records people have edited since they were last seen.
+    """
 
     adopted: pd.DataFrame
     findings: pd.DataFrame
     parked: pd.DataFrame
     actions: pd.DataFrame
+    moved: dict[str, int] = field(default_factory=dict)
 
 
 def judged(
@@ -47,6 +51,7 @@ def judged(
     aligned = _aligned(policy, seen, members, entries, baselines)
     mappings = policy.layout.fields
     cells = compare(aligned, mappings, settings.conflict, policy.today)
+    moved = _moved(cells, actions)
     # Nothing more is written for a person who needs a decision, or whose link ends.
     going = actions["action"].isin([KEEP, RENAME, FOLLOW, EMPTIED, WAITS]).to_numpy()
     cells = cells[going[cells["row"].to_numpy(dtype="int64")]] if len(cells) else cells
@@ -73,9 +78,21 @@ def judged(
         problem="Email 1 was emptied; the member stays",
     )
     if not len(cells):
-        return Judgement(pd.DataFrame(), emptied, parked, actions)
+        return Judgement(pd.DataFrame(), emptied, parked, actions, moved)
     found = pd.concat([plan.cell_findings(cells, seen), emptied], ignore_index=True)
-    return Judgement(plan.adopted(cells, seen), found, parked, actions)
+    return Judgement(plan.adopted(cells, seen), found, parked, actions, moved)
+
+
+def _moved(cells: pd.DataFrame, actions: pd.DataFrame) -> dict[str, int]:
+    """Records per side with an edited field, or with another address (hazard A5)."""
+    addresses_of = {
+        "mailchimp": actions["action"].isin([NEW_ENTRY, FOLLOW]),
+        "maximizer": (actions["action"] == RENAME) & (actions["rule"] == "R17"),
+    }
+    return {
+        side: len({*cells.loc[cells["moved"].isin([side, "both"]), "row"], *actions.index[renamed]})
+        for side, renamed in addresses_of.items()
+    }
 
 
 def _places(given: Inputs) -> tuple[tuple[pd.DataFrame, str], ...]:

@@ -283,11 +283,9 @@ def _changes() -> None:
         "attempt",
         sa.Column("id", ID, nullable=False),
         sa.Column("change_id", ID, nullable=False),
-        sa.Column("n", sa.Integer(), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
         sa.Column("outcome", sa.String(length=20), nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),
-        sa.Column("ms", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["change_id"], ["change.id"], name=op.f("fk_attempt_change_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attempt")),
     )

@@ -22,6 +22,7 @@ SETTINGS = st.builds(
     max_changed=SHARES,
     max_new=SHARES,
     max_blanked=SHARES,
+    max_refused=SHARES,
 )
 
 
@@ -74,7 +75,7 @@ def test_r44_defaults() -> None:
     assert SyncSettings().shown() == {
         "interval": "1h", "buffer_ms": "300", "conflict": "maximizer", "email_change": "new-entry",
         "new_member_status": "subscribed", "ambiguous_wait": "5m", "max_absent": "5%", "max_changed": "50%",
-        "max_new": "10%", "max_blanked": "5%",
+        "max_new": "10%", "max_blanked": "5%", "max_refused": "5%",
     }  # fmt: skip
 
 

@@ -1,45 +1,13 @@
-"""Offices of one test, closed at its end; what may never happen is looked for even where a scenario does not ask."""
+"""The ways in which a rule is tried: on either kind of server, in a full or a scheduled cycle."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from harness import Office, office
+from harness import Office
 
 BOTH = ("on-premise", "cloud")
-
-
-MEMORY = Path("/dev/shm")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """For the store: in memory where there is such a place, because a commit waits for the disk."""
-    if not MEMORY.is_dir():
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(prefix="maxchimp-", dir=MEMORY) as name:
-        yield Path(name)
-
-
-@pytest.fixture
-def new_office(folder: Path) -> Iterator[Callable[..., Office]]:
-    """Make an office; all offices of a test share one store unless they name another."""
-    made: list[Office] = []
-
-    def make(*, store: str = "maxchimp", **more: Any) -> Office:
-        (folder / store).mkdir(exist_ok=True)
-        made.append(office(folder / store, **more))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.sound()
-        one.engine.dispose()
 
 
 @pytest.fixture(params=BOTH)

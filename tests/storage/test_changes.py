@@ -104,9 +104,12 @@ def test_outcomes(store: Engine, ours: Connection, run_id: int) -> None:
     with begin(store) as db:
         assert changes.mark(db, ids[:2], "done", outcome="E1#0", finished_at=NOW) == 2
         assert changes.mark(db, [], "done") == 0
-        changes.record_attempt(db, ids[0], 1, NOW, "timeout", 0, 30000)
-        changes.record_attempt(db, ids[0], 2, NOW, "ok", 200, 80)
-        assert changes.attempts(db, ids[0])[["n", "status"]].to_numpy().tolist() == [[1, 0], [2, 200]]
+        changes.record_failure(db, ids[0], NOW, "ambiguous", 0)
+        changes.record_failure(db, ids[0], NOW + 1, "refused", 400)
+        assert changes.attempts(db, ids[0])[["outcome", "status"]].to_numpy().tolist() == [
+            ["ambiguous", 0],
+            ["refused", 400],
+        ]
         found = changes.of_run(db, run_id)
     assert found.state.tolist() == ["done", "done", "planned"]
     assert found.outcome.tolist() == ["E1#0", "E1#0", ""]
@@ -152,3 +155,19 @@ def test_the_history_of_one_person(store: Engine, ours: Connection, run_id: int)
         assert changes.history(db, ours.id, contact_id="c1", entry_id="e1").id.tolist() == ids[:2]
         assert changes.history(db, ours.id, entry_id="e2").id.tolist() == ids[2:]
         assert changes.history(db, ours.id).empty
+
+
+def test_failures_count_until_a_write_of_the_record_is_confirmed(store: Engine, ours: Connection) -> None:
+    def failed(*targets: str, confirmed: str = "") -> dict[tuple[str, str], int]:
+        run = runs.start(store, ours.id, "sync", True, NOW)
+        ids = stored(store, run, ours, plan(*targets))
+        with begin(store) as db:
+            for target, number in zip(targets, ids, strict=True):
+                changes.mark(db, [number], "done" if target == confirmed else "refused")
+                if target != confirmed:
+                    changes.record_failure(db, number, NOW, "refused", 400)
+            return changes.failures(db, ours.id)
+
+    assert failed("a", "b") == {("maximizer", "a"): 1, ("maximizer", "b"): 1}
+    assert failed("a", "b", confirmed="b") == {("maximizer", "a"): 2}
+    assert failed("b") == {("maximizer", "a"): 2, ("maximizer", "b"): 1}

@@ -113,7 +113,7 @@ def test_s29_old_changes_go_unless_their_effect_is_unknown(store: Engine, ours: 
                     changes.mark(db, [change_id], state)
         late = changes.of_run(db, old).id[4]
         changes.mark(db, [late], "refused", finished_at=NOW - 1)
-        changes.record_attempt(db, int(changes.of_run(db, old).id[0]), 1, NOW, "ok", 200, 12)
+        changes.record_failure(db, int(changes.of_run(db, old).id[0]), NOW, "refused", 400)
     assert runs.purge(store, ours.id, now=NOW)["change"] == 2
     with reading(store) as db:
         assert changes.of_run(db, old).state.tolist() == ["sent", "ambiguous", "held", "refused"]
