@@ -37,7 +37,9 @@ __all__ = ["Answer", "Redact", "Retry", "Session", "check_url"]
 Retry = Literal["read", "idempotent", "never"]
 
 SENDS = 4
+# The breaker opens: after so many failed operations in a row, or so many seconds without a usable answer.
 BREAKER = 5
+PATIENCE = 300.0
 CONNECT, READ = 5.0, 130.0  # Mailchimp itself gives up after 120 s
 DEADLINE = 300.0
 BODY_LIMIT = 32 * 1024 * 1024
@@ -102,7 +104,7 @@ class Session:
         self._slots = threading.BoundedSemaphore(parallel)
         self._lock = threading.Lock()
         self._recent: deque[float] = deque()
-        self._failures = 0
+        self._failures, self._fruitless = 0, 0.0
         self._http = requests.Session()
         self._http.trust_env = False
         self._http.verify = ca_file or True
@@ -153,8 +155,8 @@ class Session:
             outcomes.append(outcome)
             return outcome
 
-        if self._failures >= BREAKER:
-            raise NotApplied(self.side, operation, "not sent: this side failed too often in a row")
+        if self._failures >= BREAKER or self._fruitless >= PATIENCE:
+            raise NotApplied(self.side, operation, "not sent: this side failed too often, or for too long")
         last = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(max(1, tries)),
             retry=tenacity.retry_if_result(lambda outcome: outcome.kind in _AGAIN[retry]),
@@ -181,14 +183,17 @@ class Session:
         """The breaker: an operation that failed for good counts, any usable answer starts the count anew."""
         with self._lock:
             if kind == "answer":
-                self._failures = 0
+                self._failures, self._fruitless = 0, 0.0
             elif kind in ("unreachable", "throttled", "outage"):
                 self._failures += 1
 
     def _wait(self, outcome: Outcome, number: int) -> float:
         """Seconds before the next send: what the service asks for, else full jitter over 1, 2, 4 s."""
         asked = retry_after(outcome.headers.get("Retry-After", ""))
-        return asked if asked is not None else self._rng.uniform(0, 2.0 ** (number - 1))
+        seconds = asked if asked is not None else self._rng.uniform(0, 2.0 ** (number - 1))
+        with self._lock:
+            self._fruitless += seconds
+        return seconds
 
     def _pace(self) -> None:
         if self.pacing is None:
@@ -213,9 +218,12 @@ class Session:
                 outcome = self._exchange(request)
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 outcome = failure(error)
-            ms = round(1000 * (self._clock() - started))
+            seconds = self._clock() - started
+            if outcome.kind != "answer":
+                with self._lock:
+                    self._fruitless += seconds
         result = outcome.status or outcome.problem
-        log.debug("%s %s %s: %s in %d ms", self.side, request.method, request.operation, result, ms)
+        log.debug("%s %s %s: %s in %d ms", self.side, request.method, request.operation, result, round(1000 * seconds))
         return outcome
 
     def _exchange(self, request: _Request) -> Outcome:

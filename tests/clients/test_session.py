@@ -139,6 +139,38 @@ def test_d16_five_failed_operations_in_a_row_open_the_breaker(scripted: Scripted
     assert made.session.sends == sends == 20
 
 
+@pytest.mark.parametrize("text", ["120", "99999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_d14_a_side_that_asks_for_patience_for_ever_does_not_get_it(scripted: Scripted, text: str) -> None:
+    made = scripted("mailchimp", (429, b"", {"Retry-After": text}))
+    with pytest.raises(NotApplied, match="too many requests"):
+        go(made)
+    with pytest.raises(NotApplied, match="not sent"):
+        go(made)
+    assert (made.session.sends, sum(made.naps.taken)) == (4, 360)
+
+
+def test_d15_hanging_counts_as_waiting(scripted: Scripted) -> None:
+    made = scripted("mailchimp", requests.exceptions.ReadTimeout())
+    plain = made.script.send
+
+    def hang(request: Any, **options: Any) -> Any:
+        made.naps(130)
+        return plain(request, **options)
+
+    made.script.send = hang
+    with pytest.raises(NotApplied):
+        go(made)
+    with pytest.raises(NotApplied, match="not sent"):
+        go(made)
+    assert made.session.sends == 4
+
+
+def test_d14_patience_starts_anew_with_every_answer(scripted: Scripted) -> None:
+    made = scripted("mailchimp", *[(429, b"", {"Retry-After": "120"}), (200, {})] * 5)
+    for _ in range(5):
+        assert go(made).status_code == 200
+
+
 def test_d16_an_answer_closes_the_count(scripted: Scripted) -> None:
     failing, fine = [(503, b"")] * 4, [(404, {"title": "no"})]
     made = scripted("mailchimp", *(failing * 4 + fine) * 3)
