@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from clients.maximizer import any_of, by_id, by_key
+from clients.maximizer import any_of, by_id, by_key, by_udf
+from clients.maximizer.queries import Query
 from clients.maximizer.rows import key_of
 from domain import records
 from domain.changeset import FLAG, MARKER
@@ -48,7 +49,7 @@ def _create(loading: Loading, window: Sequence[Write]) -> bool:
             close_failed(loading, write, key)
         else:
             made[key] = write
-    rows = _by_keys(loading, list(made))
+    rows = _made(loading, made)
     for key, write in made.items():
         if key not in rows:
             close_failed(loading, write, Ambiguous("maximizer", "create entry", "the new entry was not found"))
@@ -66,11 +67,24 @@ def _blocked(loading: Loading, rest: Sequence[Write]) -> None:
     loading.broken.append("Maximizer does not store the MailChimp ID of new entries; no more were created")
 
 
-def _by_keys(loading: Loading, keys: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    if not keys:
-        return {}
-    rows = attempted(lambda: loading.maximizer.find(loading.scope, any_of(by_key(key) for key in keys)))
-    return {} if isinstance(rows, MaxchimpError) else {key_of(row): row for row in rows}
+def _made(loading: Loading, made: Mapping[str, Write]) -> dict[str, Mapping[str, Any]]:
+    """New entries as stored, by the key that their create answered.
+
+    A key is good for one session: where that ended in between, the entry is found by its marker.
+    """
+    rows: dict[str, Mapping[str, Any]] = {key_of(row): row for row in _found(loading, [by_key(key) for key in made])}
+    lost = {write.marker: key for key, write in made.items() if key not in rows}
+    for row in _found(loading, [by_udf(loading.layout.marker_ref, marker) for marker in lost]):
+        marker = records.entries([row], loading.layout)["marker"].iloc[0]
+        if marker in lost:
+            rows[lost[marker]] = row
+    return rows
+
+
+def _found(loading: Loading, queries: Sequence[Query]) -> list[dict[str, Any]]:
+    """What the queries find; nothing when the service does not answer."""
+    rows: Any = attempted(lambda: loading.maximizer.find(loading.scope, any_of(queries))) if queries else []
+    return [] if isinstance(rows, MaxchimpError) else rows
 
 
 def read_entries(loading: Loading, entry_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
