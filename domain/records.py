@@ -276,8 +276,11 @@ def cells(fields: pd.Series, tags: Sequence[str]) -> pd.DataFrame:
 
     if not len(fields) or not tags:
         return pd.DataFrame({tag: values.texts([None] * len(fields)) for tag in tags}, index=range(len(fields)))
-    schema = pa.schema([(tag, pa.string()) for tag in tags])
+    schema = pa.schema([(tag, pa.large_string()) for tag in tags])
     options = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
     source = io.BytesIO("\n".join(fields.fillna("{}").tolist()).encode())
-    table = pyarrow.json.read_json(source, parse_options=options)
-    return pd.DataFrame({tag: pd.Series(table.column(tag), dtype="str") for tag in tags})
+    how = pyarrow.json.ReadOptions(use_threads=len(fields) > 1000)
+    table = pyarrow.json.read_json(source, read_options=how, parse_options=options)
+    text: Any = values.texts([]).dtype
+    # Arrays, not Series: with few rows an index for each column is all the time that this takes.
+    return pd.DataFrame({tag: text.__from_arrow__(table.column(tag)) for tag in tags}, copy=False)

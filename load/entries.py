@@ -116,7 +116,8 @@ def _update(loading: Loading, window: Sequence[Write]) -> None:
         return
     rows = records.plain_rows(records.entries(list(now.values()), loading.layout))
     values = dict(zip(now, rows, strict=True))
-    planned = [w for w in window if w.entry_id in now and _as_planned(w, values[w.entry_id])]
+    back = _back(loading, window)
+    planned = [w for w in window if w.entry_id in now and w not in back and _as_planned(w, values[w.entry_id])]
     skip(loading, [w for w in window if w not in planned])
     # After a refused rename, or for a member anew under its old address: the same marker again would be news (R32).
     going = [w for w in planned if not all(_marked(item, values[w.entry_id]) for item in w.items)]
@@ -144,6 +145,14 @@ def _update(loading: Loading, window: Sequence[Write]) -> None:
         if write.entry_id not in after:
             close_failed(loading, write, BrokenAnswer("maximizer", "read entry", "a written entry was not found"))
     confirm(loading, "maximizer", done)
+
+
+def _back(loading: Loading, window: Sequence[Write]) -> list[Write]:
+    """Departures (R14) whose member is there after all, or cannot be asked for now: its flag stays (hazard A3)."""
+    leaving = [w for w in window if (i := w.item(FLAG)) and (i.new, i.rule) == ("No", "R14")]
+    held = loading.each(lambda w: attempted(lambda: loading.mailchimp.member(loading.list_id, w.contact_id)), leaving)
+    there = (isinstance(row, MaxchimpError) or (row is not None and row["status"] != "archived") for row in held)
+    return [write for write, is_there in zip(leaving, there, strict=True) if is_there]
 
 
 def _learn(loading: Loading, done: Sequence[Held], before: Mapping[str, Mapping[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from sandbox.clock import Clock, SystemClock
-from sandbox.faults import AFTER, Faults
+from sandbox.faults import AFTER, ONLY, Faults
 
 IN_FLIGHT_LIMIT = {"mailchimp": 10}  # simultaneous connections of one user (Mailchimp fact sheet section 11)
 HTML_PAGE = b"<!DOCTYPE html><html><head><title>Please wait</title></head><body>One moment please.</body></html>"
@@ -25,6 +25,10 @@ class Dropped(Exception):
 
 class Refused(Dropped):
     """There never was a connection."""
+
+
+class Untrusted(Refused):
+    """The connection ended before it began: the certificate is not trusted."""
 
 
 class Hang(Exception):
@@ -143,8 +147,22 @@ class Door:
         self.keep_bodies = keep_bodies
         self.calls: list[Call] = []
         self.lock = threading.RLock()
+        self._late: list[tuple[float, Request]] = []
         self._in_flight = 0
         self._counting = threading.Lock()
+
+    def settle(self) -> int:
+        """Performs the late requests whose time has come, and says how many those were."""
+        with self.lock:
+            due = [request for moment, request in self._late if moment <= self.clock.now()]
+            self._late = [(moment, request) for moment, request in self._late if moment > self.clock.now()]
+            for request in due:
+                self.service.handle(request)
+            return len(due)
+
+    def next_late(self) -> float | None:
+        """When the next late request is due, None when there is none."""
+        return min((moment for moment, _ in self._late), default=None)
 
     def mutations(self) -> list[Call]:
         """The calls that asked for a change, refused ones included."""
@@ -171,11 +189,12 @@ class Door:
 
     def _answer(self, request: Request) -> Response:
         with self.lock:
+            self.settle()
             fault = self.faults.draw(self.service.name, self.service.operation(request))
             status: int | None = None
             effect = fault is None or fault in AFTER
             try:
-                response = self.service.handle(request) if effect else Response()
+                response = self.service.handle(_half(request, fault)) if effect else Response()
                 if fault is not None:
                     response = self._spoil(fault, request, response)
                 status = response.status
@@ -189,8 +208,14 @@ class Door:
             raise Dropped(fault)
         if fault == "refused":
             raise Refused(fault)
-        if fault in ("timeout-before", "timeout-after"):
+        if fault == "tls":
+            raise Untrusted(fault)
+        if fault == "late-effect":
+            self._late.append((self.clock.now() + self.faults.delay(self.service.name), request))
+        if fault in ("timeout-before", "timeout-after", "late-effect"):
             raise Hang(fault)
+        if fault in ONLY["mailchimp"]:
+            return _without_half(response) if fault == "unmentioned" else response
         if fault == "truncated":
             if len(response.body) < 2:
                 raise Dropped(fault)
@@ -218,6 +243,24 @@ class Door:
                 fault=fault,
             )
         )
+
+
+def _half(request: Request, fault: str | None) -> Request:
+    """The request as a service takes it that stops in the middle of a batch; any other request as it is."""
+    if fault != "partial-batch" or b'"members"' not in request.body:
+        return request
+    body = request.json()
+    return replace(request, body=json.dumps(body | {"members": body["members"][: len(body["members"]) // 2]}).encode())
+
+
+def _without_half(response: Response) -> Response:
+    """The answer to a batch without the second half of its rows; any other answer as it is."""
+    answer = response.json() if response.body else None
+    if not isinstance(answer, dict) or "new_members" not in answer:
+        return response
+    rows = ("new_members", "updated_members", "errors")
+    kept = {name: answer[name][: len(answer[name]) // 2] for name in rows}
+    return replace(response, body=json.dumps(answer | kept).encode())
 
 
 def control(door: Door, request: Request) -> Response | None:

@@ -27,14 +27,21 @@ KINDS = {
     "timeout-after": "no answer ever, although the effect happened",
     "drop-before": "connection cut, nothing happened",
     "drop-after": "connection cut, although the effect happened",
-    "refused": "no connection at all",
+    "late-effect": "no answer ever, and the effect happens 30 to 120 seconds later",
+    "refused": "no connection at all, as when a name is not found",
+    "tls": "no connection, because the certificate is not trusted",
     "truncated": "the answer breaks off in the middle, the effect happened",
     "html": "200 with an HTML page, nothing happened",
+    "partial-batch": "mailchimp only: half of a batch is taken, the answer does not mention the rest",
+    "unmentioned": "mailchimp only: a batch is taken, the answer does not mention half of it",
     "token-expired": "maximizer only: the session is no longer valid",
     "code-minus-1": "maximizer only: a general failure inside an HTTP 200",
 }
-MAXIMIZER_ONLY = frozenset({"token-expired", "code-minus-1"})
-AFTER = frozenset({"500-after", "503-after", "timeout-after", "drop-after", "truncated"})
+ONLY = {
+    "mailchimp": frozenset({"partial-batch", "unmentioned"}),
+    "maximizer": frozenset({"token-expired", "code-minus-1"}),
+}
+AFTER = frozenset({"500-after", "503-after", "timeout-after", "drop-after", "truncated", *ONLY["mailchimp"]})
 
 
 @dataclass(frozen=True)
@@ -69,9 +76,11 @@ class Faults:
         """Replaces the random part of the plan. Raises ValueError for a bad text and then changes nothing."""
         self.rules = parse(spec)
 
-    def at(self, side: str, n: int, kind: str) -> None:
-        """Exactly the n-th request of that side, counted from 1 and from this call on."""
-        self._plan(side, kind, "", n, 1)
+    def at(self, side: str, n: int, kind: str, operation: str = "", times: int = 1) -> None:
+        """Exactly the n-th request of that side (whose operation contains `operation`), counted from 1 and from this
+        call on, and the `times` - 1 after it.
+        """
+        self._plan(side, kind, operation, n, times)
 
     def next(self, side: str, kind: str, operation: str = "", times: int = 1) -> None:
         """The next `times` requests of that side whose operation contains `operation`."""
@@ -92,6 +101,11 @@ class Faults:
                 if rule.side == side and rule.operation in operation and self._dice[side].random() < rule.probability:
                     return rule.kind
             return None
+
+    def delay(self, side: str) -> float:
+        """Seconds until the next late effect of a side."""
+        with self._lock:
+            return self._dice[side].uniform(30, 120)
 
     def _plan(self, side: str, kind: str, operation: str, wait: int, times: int) -> None:
         _check(side, kind)
@@ -138,10 +152,16 @@ def _rule(text: str) -> Rule:
 def _check(side: str, kind: str) -> None:
     if side not in SIDES:
         raise ValueError(f"unknown side {side!r}; {_allowed()}")
-    if kind not in KINDS or (kind in MAXIMIZER_ONLY and side != "maximizer"):
+    if kind not in kinds(side):
         raise ValueError(f"unknown kind {kind!r} for {side}; {_allowed()}")
 
 
+def kinds(side: str) -> tuple[str, ...]:
+    """The kinds that a side can suffer."""
+    others = frozenset().union(*(only for name, only in ONLY.items() if name != side))
+    return tuple(kind for kind in KINDS if kind not in others)
+
+
 def _allowed() -> str:
-    kinds = ", ".join(f"{kind} (maximizer)" if kind in MAXIMIZER_ONLY else kind for kind in KINDS)
-    return f"sides: {', '.join(SIDES)}; kinds: {kinds}"
+    alone = {kind: f"{kind} ({side})" for side, only in ONLY.items() for kind in only}
+    return f"sides: {', '.join(SIDES)}; kinds: {', '.join(alone.get(kind, kind) for kind in KINDS)}"

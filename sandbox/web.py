@@ -23,6 +23,7 @@ from sandbox.door import (
     Request,
     Response,
     Service,
+    Untrusted,
     control,
     html_response,
     json_response,
@@ -39,6 +40,7 @@ __all__ = [
     "Response",
     "Server",
     "Service",
+    "Untrusted",
     "control",
     "html_response",
     "json_response",
@@ -67,6 +69,9 @@ class InProcess(BaseAdapter):
         asked = Request.of(request.method or "GET", request.url or "/", dict(request.headers), body)
         try:
             answer = control(self.door, asked) or self.door.handle(asked)
+        except Untrusted as error:
+            text = f"certificate verify failed: {error}"
+            raise requests.exceptions.SSLError(text, request=request) from None
         except Refused as error:
             raise requests.exceptions.ConnectTimeout(str(error), request=request) from None
         except Dropped as error:

@@ -258,5 +258,12 @@ def _data(asked: Object) -> Object:
 
 
 def _by_key(query: Object) -> bool:
-    """Whether entries are named by their keys: those are found without delay."""
-    return any(name.casefold() == "key" for name in query)
+    """Whether entries are named by their keys, whatever else is asked of them: those are found without delay."""
+    return any(name.casefold() == "key" or _keys_in(name, condition) for name, condition in query.items())
+
+
+def _keys_in(name: str, condition: Any) -> bool:
+    if name not in ("$AND", "$OR") or not isinstance(condition, list):
+        return False
+    named = [isinstance(part, Mapping) and _by_key(part) for part in condition]
+    return any(named) if name == "$AND" else bool(named) and all(named)

@@ -138,9 +138,10 @@ class People:
             raise ValueError("an Individual can become a Contact of a Company")
         book = self.database.book
         book.remove(entry)
-        return book.add(
-            (company.client_id, book.new_number(company.client_id)), "Contact", company.key, entry.values, BY
-        ).key
+        to = (company.client_id, book.new_number(company.client_id))
+        contact = book.add(to, "Contact", company.key, entry.values, BY)
+        contact.created = entry.created
+        return to
 
     def copy_entry(self, key: Key) -> Key:
         """A copy with all its values, user-defined fields included."""

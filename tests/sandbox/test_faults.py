@@ -28,6 +28,7 @@ def test_text_is_parsed_into_rules() -> None:
         "mailchimp:429=1.5",
         "elsewhere:429=0.1",
         "mailchimp:token-expired=0.1",
+        "maximizer:partial-batch=0.1",
     ],
 )
 def test_bad_text_is_refused(text: str) -> None:

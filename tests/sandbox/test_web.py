@@ -212,3 +212,26 @@ def test_control_refuses_nonsense(url: str, http: requests.Session, path: str, b
 
 def test_control_knows_no_other_path(url: str, http: requests.Session) -> None:
     assert http.get(f"{url}/_sandbox/nothing").status_code == 404
+
+
+def test_late_effect(door: Door, service: Counter) -> None:
+    """Nobody answers, and what was asked happens one or two minutes later, before whatever comes then."""
+    http = requests.Session()
+    http.mount("http://", InProcess(door))
+    door.faults.next("mailchimp", "late-effect")
+    with pytest.raises(requests.exceptions.ReadTimeout):
+        http.post("http://127.0.0.1:1/a", data=b"x")
+    door.clock.advance(29)
+    assert (door.settle(), service.seen) == (0, 0)
+    door.clock.advance(92)
+    assert http.get("http://127.0.0.1:1/b").json()["seen"] == 2
+    assert door.settle() == 0
+
+
+def test_untrusted_certificate(door: Door, service: Counter) -> None:
+    http = requests.Session()
+    http.mount("http://", InProcess(door))
+    door.faults.next("mailchimp", "tls")
+    with pytest.raises(requests.exceptions.SSLError):
+        http.get("http://127.0.0.1:1/a")
+    assert service.seen == 0

@@ -115,8 +115,13 @@ class Crowd:
             self.office.maximizer.remove(key)
 
     def convert(self, i: int, j: int, k: int) -> None:
-        key = self.key(i)
-        if key and self.office.entry(key)["Type"] == "Individual":
+        """Not in the minute it was made: an entry that has another key and cannot be searched yet looks deleted."""
+        key, book = self.key(i), self.office.maximizer.database.book
+        if (
+            key
+            and self.office.entry(key)["Type"] == "Individual"
+            and book.keys[key].created < self.office.clock.now() - 60
+        ):
             self.truth.moved(key, self.office.maximizer.convert_to_contact(key, self.companies[0]))
 
     def copy_entry(self, i: int, j: int, k: int) -> None:

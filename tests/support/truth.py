@@ -95,6 +95,7 @@ class Truth:
     by_us: set[tuple[Record, str]] = field(default_factory=set)  # fields last written by the engine
     made_by_us: set[Record] = field(default_factory=set)
     met: set[tuple[str, Key, str]] = field(default_factory=set)
+    once: set[tuple[str, Key, str]] = field(default_factory=set)  # met, as a store put back may remember or not
     pairs_before: set[tuple[str, Key]] = field(default_factory=set)
     last_read: dict[Record, int] = field(default_factory=dict)
     losers: list[tuple[Record, str, Any]] = field(default_factory=list)
@@ -104,7 +105,7 @@ class Truth:
     settings: set[str] = field(default_factory=lambda: {"maximizer"})
     follows: bool = False
     overtaken: int = 0
-    wrong: list[str] = field(default_factory=list)
+    wrong: list[tuple[str, str]] = field(default_factory=list)  # kind of violation, sentence
 
     def __post_init__(self) -> None:
         self.state = self.look()
@@ -190,7 +191,9 @@ class Truth:
         self.state = {(b if record == a else record): values for record, values in self.state.items()}
         self.edits = {((b if rec == a else rec), tag): edits for (rec, tag), edits in self.edits.items()}
         self.by_us = {((b if rec == a else rec), tag) for rec, tag in self.by_us}
-        self.met = {(contact, new if key == old else key, tag) for contact, key, tag in self.met}
+        self.met, self.once = (
+            {(contact, new if key == old else key, tag) for contact, key, tag in kept} for kept in (self.met, self.once)
+        )
         self.pairs_before = {(contact, new if key == old else key) for contact, key in self.pairs_before}
         self.made_by_us = {b if rec == a else rec for rec in self.made_by_us}
         for kept in (self.flags, self.raised):
@@ -199,11 +202,18 @@ class Truth:
 
     def forget_mapping(self, tag: str) -> None:
         """Removed, added anew, or its options changed: the next meeting of this field is the first one (R30)."""
-        self.met = {known for known in self.met if known[2] != tag}
+        self.met, self.once = ({known for known in kept if known[2] != tag} for kept in (self.met, self.once))
 
     def store_lost(self) -> None:
         self.met.clear()
+        self.once.clear()
         self.pairs_before.clear()
+
+    def store_restored(self, pairs: frozenset[tuple[str, Key]]) -> None:
+        """An older store: what was agreed on since then may count as a first meeting again."""
+        self.once |= self.met
+        self.met.clear()
+        self.pairs_before &= pairs
 
     # ------------------------------------------------------------- calm
 

@@ -15,8 +15,19 @@ from sandbox.web import Request
 AS_SHOWN = ("FNAME", "LNAME", "MOBILE", "REF", "POINTS", "BIRTHDAY")
 
 
+class Violation(AssertionError):
+    """``wrong``: kind -> sentences."""
+
+    def __init__(self, wrong: dict[str, list[str]]) -> None:
+        super().__init__("\n".join(f"{kind}: {text}" for kind, texts in wrong.items() for text in texts))
+        self.wrong = wrong
+
+
 class Judge:
-    """The invariants over a history. Findings are collected in ``truth.wrong`` and raised by ``Judge.verdict``."""
+    """The invariants over a history. Findings are collected in ``truth.wrong`` and raised by ``Judge.verdict``.
+
+    Each has a kind: lost, duplicated, resubscribed, removed, unquiet, or rule (any other rule that was broken).
+    """
 
     def __init__(self, truth: Truth) -> None:
         self.truth, self.office = truth, truth.office
@@ -34,13 +45,13 @@ class Judge:
             if side == "maximizer" or tail in ("members", *named):
                 truth.last_read[record] = truth.calls
 
-    def wrote(self) -> None:
-        """The engine wrote: compare both services before and after."""
+    def wrote(self, *, late: bool = False) -> None:
+        """The engine wrote: compare both services before and after. ``late``: long after its call had failed."""
         truth = self.truth
         before, now = truth.state, truth.look()
         truth.state = now
         for record in before.keys() - now.keys():
-            self._say(f"{record} was deleted by the engine")
+            self.say("removed", f"{record} was deleted by the engine")
         for record, values in now.items():
             was = before.get(record)
             if was is None:
@@ -48,7 +59,7 @@ class Judge:
                 continue
             for name, value in values.items():
                 if was[name] != value:
-                    self._changed(record, name, was, values)
+                    self._changed(record, name, was, values, late=late)
                     truth.by_us.add((record, name))
 
     def _made(self, record: Record, values: Values, before: dict[Record, Values]) -> None:
@@ -61,17 +72,17 @@ class Judge:
             twins = [r for r, v in known if r[0] == "maximizer" and v["email1"].lower() == mail and r in before]
             twins = [r for r in twins if before[r]["email1"].lower() == mail]
             if twins:
-                self._say(f"{record} was made although {twins} has its address")
+                self.say("duplicated", f"{record} was made although {twins} has its address")
             same = [r for r, v in before.items() if r in truth.made_by_us and v.get("marker") == values["marker"]]
             if same:
-                self._say(f"{record} was made although {same} carries its marker")
+                self.say("duplicated", f"{record} was made although {same} carries its marker")
 
-    def _changed(self, record: Record, name: str, was: Values, now: Values) -> None:
+    def _changed(self, record: Record, name: str, was: Values, now: Values, *, late: bool) -> None:
         truth = self.truth
         if record[0] == "maximizer":
             basic = (name == "email1" and not truth.follows) or (name in FIELDS and FIELDS[name].basic)
             if basic:
-                self._say(f"basic field {name} of {record}: {was[name]!r} -> {now[name]!r} (R12)")
+                self.say("rule", f"basic field {name} of {record}: {was[name]!r} -> {now[name]!r} (R12)")
             if name == "flag":
                 self._flagged(record[1], now["flag"])
         elif name == "status":
@@ -79,12 +90,12 @@ class Judge:
         if name == GROUP:
             kept = was[name] - truth.paired_options()
             if now[name] - truth.paired_options() != kept:
-                self._say(f"options without a counterpart of {record}: {was[name]} -> {now[name]} (R26)")
+                self.say("rule", f"options without a counterpart of {record}: {was[name]} -> {now[name]} (R26)")
         if name in FIELDS:
             filled = was[name] == "" and now[name] == FIELDS[name].ours  # mandatory, so it goes along (R22)
             if name not in truth.mapped and not filled:
-                self._say(f"{name} of {record} was written without a mapping")
-            self._overwritten(record, name, was[name], now[name])
+                self.say("rule", f"{name} of {record} was written without a mapping")
+            self._overwritten(record, name, was[name], now[name], late=late)
 
     def _status(self, record: Record, was: str, now: str) -> None:
         truth = self.truth
@@ -92,24 +103,24 @@ class Judge:
         stamp = truth.state[record]["stamp"]
         by_hand = truth.raised.get(stamp, -1) >= moment
         if (was, now) != ("archived", "subscribed") or not by_hand or before_archive != "subscribed":
-            self._say(f"{record}: status {was} -> {now} by the engine (R18)")
+            self.say("resubscribed", f"{record}: status {was} -> {now} by the engine (R18)")
 
     def _flagged(self, key: Key, flag: str) -> None:
         truth = self.truth
         pair = next((m for m, e in truth.pairs() if e[1] == key), None)
         if flag == "Yes" and truth.flags.get(key) == "No" and pair and (pair[1], key) in truth.pairs_before:
-            self._say(f"the flag of {key} was set to Yes although a person had set it to No (R3)")
+            self.say("rule", f"the flag of {key} was set to Yes although a person had set it to No (R3)")
         if flag == "No" and pair and truth.state[pair]["status"] == "subscribed":
-            self._say(f"the flag of {key} was set to No although its member is there (R14)")
+            self.say("removed", f"the flag of {key} was set to No although its member is there (R14)")
 
-    def _overwritten(self, record: Record, tag: str, was: Any, now: Any) -> None:
+    def _overwritten(self, record: Record, tag: str, was: Any, now: Any, *, late: bool) -> None:
         """The engine replaced a value: was it a person's that nobody had received yet?"""
         truth = self.truth
         mine = truth.edits.get((record, tag), [])
         if not mine or (was == "" and now == FIELDS[tag].ours):  # an emptied mandatory field is filled again (R22)
             return
-        if mine[-1].call > truth.last_read.get(record, -1):
-            truth.overtaken += 1
+        if late or mine[-1].call > truth.last_read.get(record, -1):
+            truth.overtaken += 1  # hazards D7 and D8
             return
         partner = truth.partner(record, truth.state)
         if partner is None:
@@ -118,7 +129,7 @@ class Judge:
         first = (member[1], entry[1], tag) not in truth.met
         theirs = truth.edits.get((partner, tag), [])
         if not first and not theirs:
-            self._say(f"{tag} of {record}: an edit ({was!r}) was undone ({now!r}) and nobody had asked for that")
+            self.say("lost", f"{tag} of {record}: an edit ({was!r}) was undone ({now!r}) and nobody had asked for that")
         elif was not in ("", frozenset()) and truth.common(tag, was) != truth.common(tag, now):
             truth.losers.append((record, tag, was))
 
@@ -136,7 +147,7 @@ class Judge:
             for (side, key), tag, value in self.truth.losers:
                 name = key if side == "mailchimp" else f"{key[0]}#{key[1]}"
                 if (side, name, tag, value if tag in AS_SHOWN else None) not in logged:
-                    self._say(f"{tag} of {side} {key} lost {value!r}, which is not in the change log (R31)")
+                    self.say("lost", f"{tag} of {side} {key} lost {value!r}, which is not in the change log (R31)")
             self.truth.losers.clear()
 
     # ------------------------------------------------------------- when all is quiet
@@ -156,31 +167,33 @@ class Judge:
                     self._explained(member, entry, tag, findings)
         for record, number in Counter(linked).items():
             if number > 1 and self._name(record) not in waiting:
-                self._say(f"{record} belongs to {number} people")
+                self.say("duplicated", f"{record} belongs to {number} people")
         for record, values in self.truth.state.items():
             if record in linked or self._name(record) in waiting:
                 continue
             if record[0] == "mailchimp" and values["status"] == "subscribed":
-                self._say(f"{record} {values['email']} is subscribed, has no entry, and waits nowhere (R1)")
+                self.say("rule", f"{record} {values['email']} is subscribed, has no entry, and waits nowhere (R1)")
             if record[0] == "maximizer" and values["flag"] == "Yes":
                 if values["email1"]:
-                    self._say(f"{record} {values['email1']} is flagged, has no member, and waits nowhere (R3)")
+                    self.say("rule", f"{record} {values['email1']} is flagged, has no member, and waits nowhere (R3)")
                 elif ("no-email", self._name(record), "") not in findings:
-                    self._say(f"{record} has no Email 1, which is not reported (R3)")
+                    self.say("rule", f"{record} has no Email 1, which is not reported (R3)")
 
     def _nothing_deleted(self) -> None:
         if (self.office.mailchimp.deletes, self.office.maximizer.deletes) != (0, 0):
-            self._say("something was deleted")
+            self.say("removed", "something was deleted")
 
     def _same_person(self, member: Record, entry: Record) -> None:
         ours, theirs = self.truth.state[member], self.truth.state[entry]
         moved = ours["email"].lower() != theirs["email1"].lower()
         # Who changed the address without being subscribed waits with the old marker (R13).
         if theirs["marker"] != ours["uid"] and not (moved and ours["status"] != "subscribed"):
-            self._say(f"{entry} carries the marker {theirs['marker']!r}, its member {member} is {ours['uid']!r} (R8)")
+            self.say(
+                "rule", f"{entry} carries the marker {theirs['marker']!r}, its member {member} is {ours['uid']!r} (R8)"
+            )
         held_back = theirs["flag"] != "Yes" or theirs["email1"] == "" or ours["status"] != "subscribed"
         if moved and not held_back:
-            self._say(f"{member} is {ours['email']}, its entry {entry} is {theirs['email1']} (R13, R17)")
+            self.say("rule", f"{member} is {ours['email']}, its entry {entry} is {theirs['email1']} (R13, R17)")
 
     def _explained(self, member: Record, entry: Record, tag: str, findings: set[tuple[str, str, str]]) -> None:
         """A field that differs on the two sides of a pair: may it?"""
@@ -194,7 +207,8 @@ class Judge:
         reported = ("withheld", f"member:{member[1]}", tag) in findings
         may_wait_here = about.basic and (bool(by_member) or first)  # what Mailchimp has stays in Mailchimp (R12)
         may_wait_there = not sends and (bool(by_entry) or first)  # R3
-        if first and about.basic and theirs != "" and "mailchimp" not in truth.settings and ours != "" and sends:
+        surely = first and (member[1], entry[1], tag) not in truth.once
+        if surely and about.basic and theirs != "" and "mailchimp" not in truth.settings and ours != "" and sends:
             may_wait_here = False  # R30: Maximizer overrides
         unfit = not about.fits_mailchimp(theirs) or not about.fits_maximizer(ours)
         if may_wait_here or may_wait_there:
@@ -203,7 +217,7 @@ class Judge:
             return
         what = "first meeting" if first else f"edits {[e.value for e in by_member]} | {[e.value for e in by_entry]}"
         said = "withheld and not reported" if unfit else "not delivered"
-        self._say(f"{tag} of {member} and {entry}: {ours!r} | {theirs!r}, {what}: {said}")
+        self.say("lost", f"{tag} of {member} and {entry}: {ours!r} | {theirs!r}, {what}: {said}")
 
     # ------------------------------------------------------------- what the product tells
 
@@ -226,9 +240,10 @@ class Judge:
         side, key = record
         return f"member:{key}" if side == "mailchimp" else f"entry:{key[0]}#{key[1]}"
 
-    def _say(self, text: str) -> None:
-        self.truth.wrong.append(text)
+    def say(self, kind: str, text: str) -> None:
+        self.truth.wrong.append((kind, text))
 
     def verdict(self) -> None:
-        wrong, self.truth.wrong = self.truth.wrong, []
-        assert not wrong, "\n".join(wrong)
+        found, self.truth.wrong = self.truth.wrong, []
+        if found:
+            raise Violation({kind: [text for other, text in found if other == kind] for kind, _ in found})

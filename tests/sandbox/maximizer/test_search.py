@@ -264,6 +264,8 @@ def test_search_lag(caller: Any) -> None:
     by_key = {"Key": {"$EQ": {"ID": key[0], "Number": 0}}}
     m.clock.advance(59)
     assert (names(caller, {"Email": {"$EQ": "dee@lee.test"}}), names(caller, by_key)) == ("", "Dee")
+    either = {"$OR": [by_key, {"Email": {"$EQ": "dee@lee.test"}}]}
+    assert (names(caller, {"$AND": [by_key, {"FirstName": {"$EQ": "Dee"}}]}), names(caller, either)) == ("Dee", "")
     m.clock.advance(1)
     assert names(caller, {"Email": {"$EQ": "dee@lee.test"}}) == "Dee"
 

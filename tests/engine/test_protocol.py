@@ -1,0 +1,129 @@
+"""The write protocol as short histories: each holds one rule of it to the fire, and fails without that rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+import pytest
+from history import play
+from steps import CycleStep, Misfortune, Script, Step
+
+from domain.changeset import CHANGE
+from domain.settings import SyncSettings
+from transform.guard import absent, emptied, guard
+
+NEW_MEMBER = ("person", ("subscribe", 4, 0, 0))
+OTHER_MEMBER = ("person", ("subscribe", 5, 0, 0))
+NEW_ENTRY = ("person", ("add_entry", 4, 1, 1))
+OTHER_ENTRY = ("person", ("add_entry", 5, 1, 1))
+LAG = frozenset({"search-lag=40"})
+
+
+def script(*steps: Step, quirks: frozenset[str] = frozenset(), calm: str = "full first") -> Script:
+    return Script(0, steps, quirks, calm=calm)
+
+
+def hit(side: str, kind: str, operation: str) -> CycleStep:
+    return CycleStep("sync", faults=(Misfortune(side, kind, operation, 1, 1),))
+
+
+def call_of(steps: Iterable[Step], operation: str) -> int:
+    """The number of a cycle's first call of this operation, as counted in the first cycle of these steps."""
+    number, told = 0, []
+    play(script(*steps), told=told.append)
+    for line in told:
+        number += line.startswith(("('mailchimp'", "('maximizer'"))
+        if f"'{operation}'" in line:
+            return number
+    raise AssertionError(f"no {operation}")
+
+
+@pytest.mark.parametrize("kind", ["drop-after", "late-effect", "timeout-before", "503-after"])
+def test_d2_d3_d4_an_uncertain_create_is_not_sent_again_before_it_is_looked_for(kind: str) -> None:
+    """Twice in vain within the quarantine, while what was made cannot be found yet or is still to come."""
+    steps = (NEW_MEMBER, hit("maximizer", kind, "AbEntryCreate"), CycleStep("sync"), CycleStep("backfill"))
+    assert play(script(*steps, quirks=LAG)).wrong == {}
+
+
+@pytest.mark.parametrize("kind", ["drop-after", "late-effect", "partial-batch", "unmentioned"])
+def test_d9_rows_of_a_batch_that_nobody_speaks_of(kind: str) -> None:
+    steps = (NEW_ENTRY, OTHER_ENTRY, hit("mailchimp", kind, "POST list"), CycleStep("sync"))
+    assert play(script(*steps)).wrong == {}
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize(("first", "operation"), [(NEW_MEMBER, "AbEntryCreate"), (NEW_ENTRY, "POST list")])
+def test_d1_a_process_that_dies_at_its_create(first: Step, operation: str, where: str) -> None:
+    """The entry, or the member, is there once, whether or not the request went out."""
+    at = call_of((first, CycleStep("sync")), operation)
+    steps = (first, CycleStep("sync", dies=(where, at)), CycleStep("sync"))
+    assert play(script(*steps, quirks=LAG)).wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("edit", "act", "operation"),
+    [
+        (("edit_member", 0, 3, 2), ("edit_entry", 0, 3, 2), "AbEntryUpdate"),
+        (("edit_entry", 0, 3, 2), ("edit_member", 0, 3, 2), "PATCH member"),
+    ],
+)
+def test_d7_an_edit_between_the_reading_and_the_write_stays(
+    edit: tuple[str, int, int, int], act: tuple[str, int, int, int], operation: str
+) -> None:
+    """A person edits the same field after both sides were read, right before the record is read once more."""
+    first = ("person", edit)
+    at = call_of((first, CycleStep("sync")), operation)
+    played = play(script(first, CycleStep("sync", between=((at - 1, act),))))
+    assert played.wrong == {}
+    assert played.overtaken == 0
+
+
+@pytest.mark.parametrize("before", [NEW_MEMBER, NEW_ENTRY, ("person", ("edit_both", 0, 3, 1))])
+@pytest.mark.parametrize("fate", [("restore", 1), ("restore", 2), ("lose",)])
+def test_f4_an_old_store_or_none(before: Step, fate: Step) -> None:
+    steps = (before, CycleStep("sync"), ("person", ("edit_member", 1, 3, 1)), CycleStep("sync"), fate)
+    assert play(script(*steps, CycleStep("sync"))).wrong == {}
+
+
+@pytest.mark.parametrize("lag", [frozenset(), LAG])
+def test_d2_d3_d4_what_was_made_is_adopted(lag: frozenset[str]) -> None:
+    """After the quarantine the entry is found by its marker, and no cycle in between has been a full one."""
+    steps = (NEW_MEMBER, hit("maximizer", "drop-after", "AbEntryCreate"), ("wait", 400), CycleStep("sync"))
+    told: list[str] = []
+    assert play(script(*steps, quirks=lag), told=told.append).wrong == {}
+    assert sum("'AbEntryCreate'" in line for line in told) == 1
+
+
+def test_c1_our_own_write_is_no_news() -> None:
+    """Written to the member, then edited there: that edit moves the entry, whatever the entry was when we wrote."""
+    steps = [("person", ("edit_entry", 0, 3, 2)), CycleStep("sync"), ("person", ("edit_member", 0, 3, 1))]
+    assert play(script(*steps, CycleStep("sync"))).wrong == {}
+
+
+@pytest.mark.parametrize("full", ["backfill", "sync"])
+def test_a3_who_is_back_before_the_write_has_not_left(full: str) -> None:
+    """Archived when the list was read, subscribed again when the flag of the entry was about to be set to No."""
+    gone, changed = ("person", ("archive", 1, 0, 0)), ("person", ("edit_entry", 0, 3, 2))
+    at = call_of((gone, changed, CycleStep(full)), "AbEntryUpdate")
+    back = (at - 2, ("resubscribe", 2, 0, 0))
+    steps = (gone, changed, CycleStep(full, between=(back,)))
+    assert play(script(*steps)).wrong == {}
+
+
+def test_f4_a_lost_store_knows_people_by_what_they_carry() -> None:
+    """Their address differs on the two sides, because the flag is No; nobody is made anew."""
+    steps = (("person", ("flag", 0, 1, 0)), ("person", ("change_member_address", 0, 5, 0)), ("lose",))
+    told: list[str] = []
+    assert play(script(*steps, CycleStep("sync")), told=told.append).wrong == {}
+
+
+def test_a1_a5_e4_guards_refuse() -> None:
+    settings, none = SyncSettings(), pd.DataFrame(columns=list(CHANGE))
+    assert [trip.guard for trip in emptied({"mailchimp": 0, "maximizer": 3}, 1)] == ["empty"]
+    assert emptied({"mailchimp": 0, "maximizer": 0}, 0) == []
+    assert [trip.guard for trip in absent({"mailchimp": 11, "maximizer": 0}, 100, settings)] == ["absent"]
+    assert absent({"mailchimp": 5, "maximizer": 0}, 100, settings) == []
+    new = pd.DataFrame([{**dict.fromkeys(CHANGE, ""), "side": "mailchimp", "op": "create", "fields": "{}"}] * 60)
+    assert [trip.guard for trip in guard(new, 100, settings, initial=False)] == ["new"]
+    assert guard(new, 100, settings, initial=True) == guard(none, 100, settings, initial=False) == []
