@@ -1,4 +1,4 @@
-"""The plan of a run for people: what would be written, why, and what is left for a person to decide."""
+"""A run for people: what it would write or wrote, why, and what is left for a person to decide."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 LIMIT = 20
 SIDES = {"mailchimp": ("Mailchimp", "member"), "maximizer": ("Maximizer", "entry")}
 OPERATIONS = {"create": "to create", "update": "to update", "rename": "to rename", "revive": "to bring back"}
+DONE = {"create": "created", "update": "updated", "rename": "renamed", "revive": "brought back"}
 OWN_FIELDS = {
     "#flag": "Sync with MailChimp",
     "#marker": "MailChimp ID",
@@ -25,7 +26,7 @@ OWN_FIELDS = {
 
 
 class PlanView:
-    """A stored plan. ``every``: all changes, not the first of each kind."""
+    """The stored changes of a plan or a run. ``every``: all of them, not the first of each kind."""
 
     def __init__(self, call: Call, document: dict[str, Any], every: bool) -> None:
         from storage import changes, runs
@@ -49,11 +50,15 @@ class PlanView:
         if not self.notes:
             return
         self._tell_counts()
+        self.tell_changes()
+        self._tell_parked()
+        self.tell_findings()
+        self._tell_next()
+
+    def tell_changes(self) -> None:
+        """Every write: what it replaces and the rule that causes it, also of a run that is over."""
         for side, op in dict.fromkeys((row["side"], row["op"]) for row in self.changes):
             self._tell_group(side, op, [row for row in self.changes if (row["side"], row["op"]) == (side, op)])
-        self._tell_parked()
-        self._tell_findings()
-        self._tell_next()
 
     def _tell_counts(self) -> None:
         full = "everything was compared" if self.run.full else "what changed since the last sync was compared"
@@ -69,11 +74,21 @@ class PlanView:
     def _tell_group(self, side: str, op: str, rows: list[dict[str, Any]]) -> None:
         name, noun = SIDES[side]
         many = "entries" if noun == "entry" else "members"
-        show.heading(f"\n{name}: {show.number(len(rows), noun, many)} {OPERATIONS[op]}")
+        self._heading(f"{name}: {show.number(len(rows), noun, many)}", op, rows)
         shown = rows if self.every else rows[:LIMIT]
         show.table(["who", "field", "now", "then", "rule"], [line for row in shown for line in self._lines(row)])
         if len(shown) < len(rows):
             show.say(f"... and {len(rows) - len(shown)} more; --all shows them")
+
+    def _heading(self, what: str, op: str, rows: list[dict[str, Any]]) -> None:
+        """Of a run that is over: how many of them were really written."""
+        done = sum(row["state"] == "done" for row in rows)
+        if self.run.kind == "plan" or self.run.state == "blocked":
+            show.heading(f"\n{what} {OPERATIONS[op]}")
+        elif done == len(rows):
+            show.heading(f"\n{what} {DONE[op]}")
+        else:
+            show.heading(f"\n{what} {OPERATIONS[op]}, {done} of them done")
 
     def _lines(self, row: dict[str, Any]) -> list[tuple[str, ...]]:
         """One line per field; the person stands on the first."""
@@ -105,11 +120,13 @@ class PlanView:
         if len(shown) < total:
             show.say(f"... and {total - len(shown)} more")
 
-    def _tell_findings(self) -> None:
+    def tell_findings(self) -> None:
+        """What was left as it is, and why: per field and problem, with how many records carry it (R3, R28)."""
         found = self.notes.get("findings", [])
         kinds = {
             "conflict": f"Conflicts ({self.notes.get('conflict_setting', '')} wins)",
             "withheld": "Values that the other side cannot hold, left as they are",
+            "unmapped": "Options without a counterpart, left alone",
             "no-email": "Flagged entries without an Email 1",
             "email23": "Members whose address is only Email 2 or 3 of an entry",
             "no-address": "Members without an address",
@@ -139,6 +156,7 @@ def _change(row: Mapping[Any, Any]) -> dict[str, Any]:
         "member": row["contact_id"],
         "entry": row["entry_id"],
         "rule": row["rule"],
+        "state": row["state"],
         "fields": [{name: item.get(name, "") or "" for name in ("field", "old", "new", "rule")} for item in items],
     }
 

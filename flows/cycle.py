@@ -290,10 +290,10 @@ class Cycle:
         """The ChangeSet is judged and guarded, then stored: from here on it is the plan."""
         if self.judge:
             judge_plan(self.decided, self.policy, self.facts)
-        with begin(self.engine) as db:
-            if self.asked.kind == "plan":
+        self.facts["plan"] = plan_notes(self.decided) | {"conflict_setting": self.connection.settings.conflict}
+        if self.asked.kind == "plan":
+            with begin(self.engine) as db:
                 store_plan(db, self.run_id, self.connection.id, self.decided)
-                self.facts["plan"] = plan_notes(self.decided) | {"conflict_setting": self.connection.settings.conflict}
         # Until a first sync was completed, everything is new: a broken one goes on where it stopped.
         initial = not self.connection.fingerprint
         trips = guard(self.decided, self.active, self.connection.settings, initial=initial)

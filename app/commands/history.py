@@ -8,6 +8,7 @@ import typer
 
 from app import show
 from app.call import Call, alone, command
+from app.planned import PlanView
 from domain.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -42,8 +43,12 @@ def runs_list(call: Call) -> None:
     call.answer([_document(run) for run in rows], tell)
 
 
-def runs_show(call: Call, run_id: Annotated[int, typer.Argument(metavar="ID", help="As shown by: runs.")]) -> None:
-    """One run: counts, durations, outcome."""
+def runs_show(
+    call: Call,
+    run_id: Annotated[int, typer.Argument(metavar="ID", help="As shown by: runs.")],
+    every: Annotated[bool, typer.Option("--all", help="Every change, not the first 20 of each kind.")] = False,
+) -> None:
+    """One run: counts, durations, outcome, what it wrote and what each write replaced."""
     from storage import changes, runs
     from storage.engine import reading
 
@@ -53,10 +58,14 @@ def runs_show(call: Call, run_id: Annotated[int, typer.Argument(metavar="ID", he
     with reading(call.store) as db:
         made = changes.of_run(db, run_id)
     states = {str(state): int(count) for state, count in made["state"].value_counts().sort_index().items()}
-    call.answer(_document(run) | {"facts": run.facts, "changes": states}, lambda: _tell(run, states))
+    view = PlanView(call, _document(run), every)
+    call.answer(
+        _document(run) | {"facts": run.facts, "changes": states} | ({"writes": view.changes} if every else {}),
+        lambda: _tell(run, states, view),
+    )
 
 
-def _tell(run: Run, states: dict[str, int]) -> None:
+def _tell(run: Run, states: dict[str, int], view: PlanView) -> None:
     show.facts(
         {
             "Run": f"{run.id} ({run.kind}{', everything read' if run.full else ''})",
@@ -83,6 +92,8 @@ def _tell(run: Run, states: dict[str, int]) -> None:
         show.say("", "Let through by a person: " + ", ".join(run.facts["let_through"]))
     for sentence in run.facts.get("broken_mappings", ()):
         show.say("", sentence)
+    view.tell_changes()
+    view.tell_findings()
 
 
 def _document(run: Run) -> dict[str, Any]:

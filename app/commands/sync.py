@@ -96,9 +96,9 @@ def _run(call: Call, asked: Asked) -> None:
     except MaxchimpError as error:
         done = error.result
         if done and not call.as_json:
-            _tell(done)
+            _tell(call, done)
         raise
-    call.answer(document, lambda: _tell(document))
+    call.answer(document, lambda: _tell(call, document))
 
 
 def _launch(call: Call, asked: Asked) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _note(document: dict[str, Any]) -> None:
     log.info("run %s (%s) %s: %s", document["run"], document["kind"], document["state"], counts)
 
 
-def _tell(document: dict[str, Any]) -> None:
+def _tell(call: Call, document: dict[str, Any]) -> None:
     counts = document["counts"]
     show.say(f"Run {document['run']} ({document['kind']}): {document['state']}")
     sides = ("mailchimp", "maximizer")
@@ -138,3 +138,4 @@ def _tell(document: dict[str, Any]) -> None:
         show.say(", ".join(rest))
     if counts["quarantined"]:
         show.say(f"{counts['quarantined']} waiting for a person: maxchimp quarantine list")
+    PlanView(call, document, every=False).tell_findings()

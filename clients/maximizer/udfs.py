@@ -110,7 +110,20 @@ def _make(client: Maximizer, path: str, what: Definition, applies_to: Sequence[s
 
 
 def _folder(client: Maximizer, names: list[str], applies_to: list[str], *, current: bool) -> str:
-    """The key of the folder with this path, made level by level when it is missing."""
+    """The key of the folder with this path. A server may know the current definitions and the older folders only."""
+    try:
+        return _folder_at(client, names, applies_to, current=current)
+    except Refused as error:
+        if error.code == "rights":
+            raise
+        try:
+            return _folder_at(client, names, applies_to, current=not current)
+        except Refused:
+            raise error from None
+
+
+def _folder_at(client: Maximizer, names: list[str], applies_to: list[str], *, current: bool) -> str:
+    """The key of the folder in one form of asking, made level by level when it is missing."""
     there = _folders(client, applies_to, current=current)
     parent = _ROOT
     for depth in range(1, len(names) + 1):

@@ -23,6 +23,7 @@ QUIRKS: dict[str, tuple[str, int | None]] = {
     "search-lag": ("an entry is found by its key at once, by any other search only after this many seconds", 60),
     "search-v1": ("operators stand outside ({'$EQ': {'Email': ...}}); the newer form is refused", None),
     "schema-0x": ("Schema 1.0, Folder and FieldOptions are unknown, as on a server of 2018", None),
+    "old-folders": ("Schema 1.0 is known, but folders are SchemaFolder only", None),
     "per-object": ("the generic methods exist for Schema and SchemaFolder only", None),
     "no-bearer": ("the token is looked for in the body only", None),
     "no-drivers": ("Configuration is refused", None),

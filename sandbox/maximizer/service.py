@@ -162,7 +162,8 @@ class Api:
 
     def _modern(self, body: Mapping[str, Any], name: str) -> bool | None:
         """Whether the request speaks the 1.0 dialect of definitions; None where the server does not know it."""
-        if "schema-0x" in self.database.quirks:
+        quirks = self.database.quirks
+        if "schema-0x" in quirks or (name == "Folder" and "old-folders" in quirks):
             return None
         wanted = "FolderObject" if name == "Folder" else "SchemaObject"
         return name == "Folder" or str(value(body, "Compatibility", wanted)).startswith("1")

@@ -95,6 +95,28 @@ def test_sync_backfill_and_history(ready: Desk) -> None:
     assert "maxchimp runs lists them" in ready.bad("runs", "show", "77", code=2).err
 
 
+def test_r03_r31_a_run_shows_what_it_left_and_what_it_replaced(ready: Desk) -> None:
+    ready.good("sync", "--yes")
+    contact, entry = ready.world.pairs[0]
+    ready.world.mailchimp.edit(contact, merge_fields={"FNAME": "Loser"})
+    ready.world.maximizer.edit(entry, {"FirstName": "Winner"})
+    ready.world.flag([ready.world.maximizer.add_person("Nomail", "Blank")])
+    told = ready.good("sync")
+    assert "no Email 1" in told.out
+    run = str(ready.good("runs", "--json").json[0]["run"])
+    shown = ready.good("runs", "show", run).out
+    for words in (
+        "Loser",
+        "Winner",
+        "1 member updated",
+        "Conflicts (maximizer wins)",
+        "Flagged entries without an Email",
+    ):
+        assert words in shown
+    (written,) = ready.good("runs", "show", run, "--all", "--json").json["writes"]
+    assert (written["state"], written["fields"][0]["old"]) == ("done", "Loser")
+
+
 def test_r41_no_groups_blocks_with_the_exact_sentence(ready: Desk) -> None:
     bare = ready.world.mailchimp.add_list("Bare")
     ready.good("setup", "--list", bare, "--yes")

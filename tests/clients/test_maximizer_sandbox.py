@@ -83,6 +83,18 @@ def test_r40_udfs_are_made_once_with_their_folder(maximizer: SimpleNamespace) ->
     assert dict(client.options([flag])[flag])["2"] == "Yes"
 
 
+@pytest.mark.parametrize("quirk", ["old-folders", "per-object"])
+def test_r40_udfs_are_for_individuals_and_contacts_where_the_server_can_limit_them(
+    maximizer: SimpleNamespace, quirk: str
+) -> None:
+    client = maximizer.make(frozenset({quirk})).client
+    flag = client.create_udf(FLAG, "yesno")
+    assert client.create_udf(MARKER, "text") != flag
+    fields = {field["ref"]: field for field in client.fields()}
+    assert set(fields[flag]["applies_to"]) == {"Individual", "Contact"}
+    assert fields[flag]["name"] == FLAG
+
+
 def test_people_in_pages(maximizer: SimpleNamespace) -> None:
     ids = people(maximizer, 23)
     company = maximizer.box.add_company("Escona Vineyards")
@@ -281,6 +293,7 @@ ODD = [
     "no-drivers",
     "no-next-page-key",
     "no-or",
+    "old-folders",
     "page-cap=3",
     "per-object",
     "schema-0x",
