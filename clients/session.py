@@ -215,7 +215,9 @@ class Session:
                 outcome = failure(error)
             ms = round(1000 * (self._clock() - started))
         result = outcome.status or outcome.problem
-        log.debug("%s %s %s: %s in %d ms", self.side, request.method, request.operation, result, ms)
+        facts = {"side": self.side, "operation": request.operation, "result": result, "ms": ms}
+        message = "%s %s %s: %s in %d ms"
+        log.debug(message, self.side, request.method, request.operation, result, ms, extra={"facts": facts})
         return outcome
 
     def _exchange(self, request: _Request) -> Outcome:

@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 from domain import records
 from domain.changeset import FINDING, PARKED, ChangeSet, Inputs, Policy, empty
 from domain.errors import Blocked, Incomplete, MaxchimpError
+from domain.facts import about
 from extract import counterparts
 from extract.entries import read_entries
 from extract.members import read_members
@@ -139,7 +140,8 @@ class Cycle:
                 self.connection = found
                 self.full = self._wants_full()
                 self.run_id = runs.start(self.engine, self.connection.id, self.asked.kind, self.full, self.now())
-                yield
+                with about(connection=self.connection.name, run=self.run_id):
+                    yield
         finally:
             self.lease.release()
 
@@ -339,8 +341,7 @@ class Cycle:
             self.counts[side] = confirmed
         with reading(self.engine) as db:
             self.counts["quarantined"] = len(parking.open_rows(db, self.connection.id))
-            for line in journal.lines(db, self.connection.id, self.run_id):
-                log.warning("%s", line)
+            journal.tell(db, self.connection.id, self.run_id)
         self.go_on()
         if not self.loaded.broken:
             self._settle()

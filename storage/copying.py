@@ -111,8 +111,10 @@ def _continue_ids(new: Connection) -> None:
         return
     for table in metadata.sorted_tables:
         column = table.autoincrement_column
-        sequence = func.pg_get_serial_sequence(table.name, column.name) if column is not None else None
-        if column is None or new.execute(select(sequence)).scalar_one() is None:
+        if column is None:
+            continue
+        sequence = func.pg_get_serial_sequence(table.name, column.name)
+        if new.execute(select(sequence)).scalar_one() is None:
             continue
         highest = new.execute(select(func.max(column))).scalar_one()
         if highest is not None:
