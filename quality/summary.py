@@ -139,11 +139,23 @@ def _classes(people: Classified, lists: Lists) -> list[dict[str, Any]]:
                 "title": one.title,
                 "what": one.what,
                 "rule": one.rule,
+                "reasons": _reasons(people, one.code),
                 **people.counts[one.code],
                 "lists": files,
             }
         )
     return told
+
+
+def _reasons(people: Classified, code: str) -> list[dict[str, Any]]:
+    """Why these people wait, most frequent first; a linked pair counts once."""
+    members = people.members[people.members["class"] == code]
+    entries = people.entries[people.entries["class"] == code]
+    alone = entries[~entries["link"].isin(members["link"].dropna())]
+    told = pd.concat([frame[["reason", "remedy"]] for frame in (members, alone)])
+    counted = told[told["reason"] != ""].value_counts(sort=False).reset_index()
+    rows = sorted(counted.itertuples(index=False, name=None), key=lambda row: (-row[2], row[0]))
+    return [{"reason": reason, "remedy": remedy, "people": int(number)} for reason, remedy, number in rows]
 
 
 def _person_list(rows: pd.DataFrame, side: str, code: str) -> pd.DataFrame:
@@ -346,8 +358,10 @@ def _attention(told: Mapping[str, Any]) -> list[dict[str, Any]]:
             found.append({"people": number, "what": what, "remedy": remedy, "list": file})
 
     for one in told["classes"]:
-        if one["group"] == "waiting" or one["code"] in ("no-email", "no-address", "other"):
-            side = max(SIDES, key=lambda side: int(one[side]))
+        side = max(SIDES, key=lambda side: int(one[side]))
+        for why in one["reasons"] if one["group"] == "waiting" else ():
+            add(why["people"], f"{one['title']}: {why['reason']}", why["remedy"] or one["what"], one["lists"][side])
+        if one["code"] in ("no-email", "no-address", "other"):
             add(one[side], one["title"], one["what"], one["lists"][side])
     mend = {"withheld": "Correct the value, or add the option.", "options": "Add the option on the other side."}
     for kind, remedy in mend.items():
