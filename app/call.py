@@ -52,7 +52,8 @@ class Call:
                 "the settings cannot be read", remedy="check the MAXCHIMP_ variables and the file .env in this folder"
             ) from problem
         secrets = [*found.secrets(), password, unquote(password)]
-        logs.open_log(found.home_dir, secrets, verbose=self.verbose)
+        form, name = found.log_format, found.connection
+        logs.open_log(found.home_dir, secrets, verbose=self.verbose, form=form, connection=name)
         return found
 
     @cached_property

@@ -55,7 +55,8 @@ def guarded(body: Callable[[], int | None], *, as_json: bool) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INCOMPLETE
     except MaxchimpError as error:
-        log.error("%s (%s)", error.message, error.remedy or type(error).__name__)
+        facts = {"error": type(error).__name__, "remedy": error.remedy}
+        log.error("%s (%s)", error.message, error.remedy or type(error).__name__, extra={"facts": facts})
         return _tell(error.message, error.remedy, exit_code(error), as_json, error)
     except typer.TyperException:
         raise

@@ -1,14 +1,22 @@
-"""The log that a person reads (R50): HOME_DIR/logs/maxchimp.log, mode 0600, without secrets and contact data."""
+"""The log that a person reads (R50): HOME_DIR/logs/maxchimp.log, mode 0600, without secrets and contact data.
+
+With MAXCHIMP_LOG_FORMAT=json every line is one JSON object for programs instead, of the same lines.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any
+
+from domain.facts import known
 
 SIZE, KEPT = 5_000_000, 4  # bytes per file, older files
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -32,13 +40,54 @@ class _OneLine(logging.Formatter):
         return super().format(short)
 
 
+class _Json(logging.Formatter):
+    """One JSON object per line: time, level, logger, message, and the facts that the sentence is made of.
+
+    Facts are what ``extra={"facts": {...}}`` holds, and the connection and run at work. ``clean``: what masks texts;
+    messages and tracebacks were masked before. Everything but plain ASCII is escaped, so that no value starts a line.
+    """
+
+    def __init__(self, clean: Callable[[str], str], connection: str, *, traces: bool) -> None:
+        super().__init__()
+        self.clean, self.connection, self.traces = clean, connection, traces
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = {
+            "connection": self.connection,
+            **self._masked(known()),
+            **self._masked(getattr(record, "facts", None) or {}),
+            "time": f"{moment}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_text and self.traces:
+            line["exception"] = record.exc_text
+        first = ("time", "level", "logger", "message")
+        return json.dumps({name: line[name] for name in (*first, *(n for n in line if n not in first))}, default=str)
+
+    def _masked(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        return {str(name): self._value(value) for name, value in facts.items()}
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return self._masked(value)
+        if isinstance(value, list | tuple):
+            return [self._value(one) for one in value]
+        return value if value is None or isinstance(value, bool | int | float) else self.clean(str(value))
+
+
 def _matters(record: logging.LogRecord) -> bool:
     """Of libraries, warnings only."""
     return record.name.startswith("maxchimp") or record.levelno >= logging.WARNING
 
 
-def open_log(home: Path, secrets: Iterable[str], *, verbose: bool) -> None:
-    """Write to the log from now on, and with ``verbose`` to stderr. Misconfigured when the folder cannot be written."""
+def open_log(home: Path, secrets: Iterable[str], *, verbose: bool, form: str = "text", connection: str = "") -> None:
+    """Write to the log from now on, and with ``verbose`` to stderr; ``form``: text or json.
+
+    Misconfigured when the folder cannot be written.
+    """
     from clients.redact import Redact
     from domain.errors import Misconfigured
 
@@ -52,14 +101,14 @@ def open_log(home: Path, secrets: Iterable[str], *, verbose: bool) -> None:
             f"the log {folder / 'maxchimp.log'} cannot be written: {problem.strerror}",
             remedy="set MAXCHIMP_HOME_DIR to a folder that you may write",
         ) from problem
+    redact, as_json = Redact(secrets), form == "json"
     file.setLevel(logging.INFO)
-    file.setFormatter(logging.Formatter(FORMAT))
+    file.setFormatter(_Json(redact.clean, connection, traces=True) if as_json else logging.Formatter(FORMAT))
     _handlers.append(file)
     if verbose:
         told = logging.StreamHandler(sys.stderr)
-        told.setFormatter(_OneLine(FORMAT))
+        told.setFormatter(_Json(redact.clean, connection, traces=False) if as_json else _OneLine(FORMAT))
         _handlers.append(told)
-    redact = Redact(secrets)
     for handler in _handlers:
         handler.addFilter(_matters)
         handler.addFilter(redact)

@@ -223,7 +223,9 @@ class Session:
                 with self._lock:
                     self._fruitless += seconds
         result = outcome.status or outcome.problem
-        log.debug("%s %s %s: %s in %d ms", self.side, request.method, request.operation, result, round(1000 * seconds))
+        facts = {"side": self.side, "operation": request.operation, "result": result, "ms": round(1000 * seconds)}
+        message = "%s %s %s: %s in %d ms"
+        log.debug(message, self.side, request.method, request.operation, result, facts["ms"], extra={"facts": facts})
         return outcome
 
     def _exchange(self, request: _Request) -> Outcome:

@@ -27,6 +27,7 @@ class SyncSettings:
     email_change: str = "new-entry"  # R13
     new_member_status: str = "subscribed"  # R18
     ambiguous_wait: float = 300.0  # the quarantine of an uncertain create, design section 6
+    retention: float = 30 * 86400.0  # how long the change log and the reports are kept
     max_absent: float = 0.05
     max_changed: float = 0.50
     max_new: float = 0.10
@@ -37,6 +38,8 @@ class SyncSettings:
         """Itself, or Misconfigured: the buffer may never be longer than the interval (R35)."""
         if self.interval < 60:
             raise Misconfigured("interval must be at least 1m", remedy="maxchimp settings set interval=60m")
+        if self.retention < _UNITS["d"]:
+            raise Misconfigured("retention must be at least 1d", remedy="maxchimp settings set retention=30d")
         if self.buffer_ms / 1000 > self.interval:
             raise Misconfigured(
                 f"buffer_ms={self.buffer_ms} is longer than the sync interval of {duration_text(self.interval)}",
@@ -67,7 +70,7 @@ def _read(name: str, text: str) -> object:
         if text.lower() not in CHOICES[name]:
             raise Misconfigured(f"{name} is one of {', '.join(CHOICES[name])}, not {text!r}")
         return text.lower()
-    if name in ("interval", "ambiguous_wait"):
+    if name in ("interval", "ambiguous_wait", "retention"):
         return duration(name, text)
     if name == "buffer_ms":
         if not re.fullmatch(r"\d{1,9}(ms)?", text):
@@ -93,8 +96,9 @@ def duration(name: str, text: str) -> float:
 
 def duration_text(seconds: float) -> str:
     """The shortest text that ``duration`` reads back."""
-    for unit in ("h", "m"):
-        if seconds and seconds % _UNITS[unit] == 0:
+    for unit in ("d", "h", "m"):
+        # A day is said only of days: 24h stays 24h.
+        if seconds and seconds % _UNITS[unit] == 0 and (unit != "d" or seconds > _UNITS["d"]):
             return f"{_plain(seconds / _UNITS[unit])}{unit}"
     return f"{_plain(seconds)}s"
 
@@ -105,7 +109,7 @@ def _plain(number: float) -> str:
 
 
 def _show(name: str, value: object) -> str:
-    if name in ("interval", "ambiguous_wait"):
+    if name in ("interval", "ambiguous_wait", "retention"):
         return duration_text(float(str(value)))
     if name.startswith("max_"):
         return f"{_plain(float(str(value)) * 100)}%"

@@ -104,21 +104,52 @@ def _remember(db: Database, adopted: pd.DataFrame, pairs: pd.DataFrame) -> None:
 def _park(db: Database, run_id: int, connection_id: int, decided: ChangeSet, now: float) -> None:
     """Open what waits now, and close what was looked at and waits no longer, at least not for that reason."""
     rows = [_parking_row(row, run_id, now) for row in decided.parked.to_dict("records")]
-    still = {tuple(str(row[name]) for name in _REASON) for row in rows}
-    seen, held_back = set(decided.evaluated), set(decided.held_back)
-    states = ("open", "released")
-    waiting = pd.concat([parking.open_rows(db, connection_id, state) for state in states], ignore_index=True)
-    over = [
-        int(row["id"])
-        for row in waiting.to_dict("records")
-        if not seen.isdisjoint(_about(row))
-        and tuple(str(row[name]) for name in _REASON) not in still
-        and not (row["rule"] == "R51" and f"{row['side']} {row['key']}" in held_back)
-    ]
+    over = [int(row["id"]) for row in _over(_waiting(db, connection_id), decided)]
     parking.resolve(db, over)
     if rows:
         parking.park(db, connection_id, rows)
     parking.put_findings(db, connection_id, run_id, decided.findings, decided.evaluated)
+
+
+def _waiting(db: Database, connection_id: int) -> list[dict[Any, Any]]:
+    states = ("open", "released")
+    return [row for state in states for row in parking.open_rows(db, connection_id, state).to_dict("records")]
+
+
+def _over(waiting: list[dict[Any, Any]], decided: ChangeSet) -> list[dict[Any, Any]]:
+    """What was looked at and waits no longer, at least not for that reason."""
+    still = {tuple(str(row[name]) for name in _REASON) for row in decided.parked[list(_REASON)].to_dict("records")}
+    seen, held_back = set(decided.evaluated), set(decided.held_back)
+    return [
+        row
+        for row in waiting
+        if not seen.isdisjoint(_about(row))
+        and tuple(str(row[name]) for name in _REASON) not in still
+        and not (row["rule"] == "R51" and f"{row['side']} {row['key']}" in held_back)
+    ]
+
+
+def still_waiting(db: Database, connection_id: int, decided: ChangeSet) -> pd.DataFrame:
+    """What would wait for a person after this decision, without storing it.
+
+    Columns side, key, contact_id, entry_id, reason, rule, remedy, since_at (NaN: it begins now).
+    """
+    stored = _waiting(db, connection_id)
+    over = {row["id"] for row in _over(stored, decided)}
+    rows = [_parking_row(row, 0, float("nan")) for row in decided.parked.to_dict("records")]
+    since = {tuple(str(row[name]) for name in _REASON): row["since_at"] for row in stored}
+    # Released ones are tried again by the next sync: they wait for nobody.
+    rows += [row for row in stored if row["id"] not in over and row["state"] == "open"]
+    listed = {}
+    for row in rows:
+        identity = tuple(str(row[name]) for name in _REASON)
+        about = row["evidence"] if isinstance(row["evidence"], dict) else {}
+        named = {name: str(about.get(name) or "") for name in ("contact_id", "entry_id")}
+        kept = {name: row[name] for name in ("side", "key", "reason", "rule", "remedy")}
+        listed[identity] = {**kept, **named, "since_at": since.get(identity, row["since_at"])}
+    columns = ["side", "key", "contact_id", "entry_id", "reason", "rule", "remedy", "since_at"]
+    kinds = dict.fromkeys(columns[:-1], "str")
+    return pd.DataFrame(list(listed.values()), columns=columns).astype(kinds)
 
 
 def _about(row: dict[Any, Any]) -> set[str]:

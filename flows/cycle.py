@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 from domain import records
 from domain.changeset import FINDING, PARKED, ChangeSet, Inputs, Policy, empty
 from domain.errors import Blocked, Incomplete, MaxchimpError
+from domain.facts import about
 from extract import counterparts
 from extract.entries import read_entries
 from extract.members import read_members
@@ -44,7 +45,7 @@ from transform.decide import decide
 from transform.guard import Trip, absent, emptied, guard
 
 log = logging.getLogger("maxchimp.cycle")
-Kind = Literal["sync", "backfill", "plan"]
+Kind = Literal["sync", "backfill", "plan", "report"]
 Stage = Callable[[str, Callable[[], None]], None]
 
 
@@ -77,6 +78,7 @@ class Cycle:
 
     run_id: int = 0
     full: bool = True
+    inputs: Inputs = field(init=False, repr=False)
     counts: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=lambda: {"stages": {}})
     reason: str | None = None
@@ -94,8 +96,8 @@ class Cycle:
                 stage("check-snapshots", self.check_snapshots)
                 stage("decide", self.decide)
                 stage("check-changes", self.check_changes)
-                if self.asked.kind == "plan":
-                    return self.finish("planned")
+                if self.asked.kind in ("plan", "report"):
+                    return self.finish("planned" if self.asked.kind == "plan" else "done")
                 stage("load", self.load)
                 self.finish("partial" if self.loaded.broken else "done", *self.loaded.broken[:1])
             except Blocked as refusal:
@@ -138,7 +140,8 @@ class Cycle:
                 self.connection = found
                 self.full = self._wants_full()
                 self.run_id = runs.start(self.engine, self.connection.id, self.asked.kind, self.full, self.now())
-                yield
+                with about(connection=self.connection.name, run=self.run_id):
+                    yield
         finally:
             self.lease.release()
 
@@ -242,12 +245,18 @@ class Cycle:
 
     def check_snapshots(self) -> None:
         """Great Expectations over what was read and matters; rows that fail are set aside with the reason."""
+        self._look()
+        if self.judge:
+            self.inputs, self.set_aside, self.noted = judge_both(self.inputs, self.prepared.layout, self.facts)
+
+    def _look(self) -> None:
+        """What there is to decide about, and by which rules; nothing is set aside yet."""
         settings, layout = self.connection.settings, self.prepared.layout
         gathered = self._gathered()
         if doubtful := blanked(gathered.inputs, layout):
             counterparts.entries_by_id(self.reading, doubtful)
             gathered = self._gathered()
-        self.inputs: Inputs = gathered.inputs
+        self.inputs = gathered.inputs
         self.untouched, self.active = gathered.untouched, gathered.active
         self.policy = Policy(
             layout=layout,
@@ -258,10 +267,7 @@ class Cycle:
             entries_complete=self.entries.complete,
             unmapped_required=self.prepared.unmapped_required,
         )
-        if self.judge:
-            self.inputs, self.set_aside, self.noted = judge_both(self.inputs, layout, self.facts)
-        else:
-            self.set_aside, self.noted = empty(PARKED), empty(FINDING)
+        self.set_aside, self.noted = empty(PARKED), empty(FINDING)
 
     def _gathered(self) -> Gathered:
         with reading(self.engine) as db:
@@ -343,8 +349,7 @@ class Cycle:
             self.counts[side] = confirmed
         with reading(self.engine) as db:
             self.counts["quarantined"] = len(parking.open_rows(db, self.connection.id))
-            for line in journal.lines(db, self.connection.id, self.run_id):
-                log.warning("%s", line)
+            journal.tell(db, self.connection.id, self.run_id)
         self.go_on()
         if not self.loaded.broken:
             self._settle()
@@ -388,7 +393,8 @@ class Cycle:
         runs.finish(self.engine, self.run_id, state, reason, self.counts or no_counts(), self.facts, self.now())
         self.state = state
         if state == "done":
-            runs.purge(self.engine, self.connection.id, now=self.now())
+            days = self.connection.settings.retention / runs.DAY
+            runs.purge(self.engine, self.connection.id, change_days=days, now=self.now())
 
     def result(self) -> dict[str, Any]:
         """The JSON document of the contract."""

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from sqlalchemy import Connection as Database
 
 from storage import links, parking
 
+log = logging.getLogger("maxchimp.cycle")
+# A conflict is kept under the name of the side whose value was taken.
+_WORDS = {
+    ("conflict", "maximizer"): "both sides held different values, Maximizer's was taken",
+    ("conflict", "mailchimp"): "both sides held different values, Mailchimp's was taken",
+    ("conflict", "withheld"): "both sides held different values, and the one to be taken cannot be held there",
+    ("conflict", "same"): "both sides held different values",
+}
 SHOWN = 5  # records named in a line; the others are counted
 _RULES = {
     "withheld": "R28",
@@ -28,7 +39,21 @@ _REMEDIES = {
 }
 
 
-def lines(db: Database, connection_id: int, run_id: int) -> list[str]:
+@dataclass(frozen=True)
+class Line:
+    """A sentence for people, and what it is made of, for programs."""
+
+    text: str
+    facts: dict[str, Any]
+
+
+def tell(db: Database, connection_id: int, run_id: int) -> None:
+    """Log what a run leaves to people."""
+    for line in lines(db, connection_id, run_id):
+        log.warning("%s", line.text, extra={"facts": line.facts})
+
+
+def lines(db: Database, connection_id: int, run_id: int) -> list[Line]:
     """One line per record that waits since this run, and per field and problem that this run found."""
     waiting = parking.open_rows(db, connection_id)
     waiting = waiting[waiting["since_run"] == run_id]
@@ -43,21 +68,36 @@ def lines(db: Database, connection_id: int, run_id: int) -> list[str]:
     return [*_waiting(waiting, known), *_found(groups, known)]
 
 
-def _waiting(rows: pd.DataFrame, known: dict[str, int]) -> Iterator[str]:
+def _waiting(rows: pd.DataFrame, known: dict[str, int]) -> Iterator[Line]:
     for row in rows.to_dict("records"):
         field = f"{row['field']}: " if row["field"] else ""
         remedy = row["remedy"] or "see: maxchimp quarantine list"
-        yield f"{_who(row['key'], known)}: {field}{row['reason']} ({row['rule']}). Waits. To do: {remedy}."
+        text = f"{_who(row['key'], known)}: {field}{row['reason']} ({row['rule']}). Waits. To do: {remedy}."
+        facts = {"side": row["side"], **_named([row["key"]], known), "field": row["field"], "problem": row["reason"]}
+        yield Line(text, {**facts, "rule": row["rule"], "remedy": remedy, "waits": True})
 
 
-def _found(groups: list[tuple[tuple[str, ...], pd.Series]], known: dict[str, int]) -> Iterator[str]:
-    for (kind, field, problem), keys in groups:
+def _found(groups: list[tuple[tuple[str, ...], pd.Series]], known: dict[str, int]) -> Iterator[Line]:
+    for (kind, field, found), keys in groups:
+        problem = _WORDS.get((kind, found), found)
         named = ", ".join(_who(key, known) for key in keys.head(SHOWN))
         more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
         what = f"{field}: {problem}" if field else problem
-        yield f"{what} ({_RULES[kind]}): {len(keys)} records: {named}{more}. To do: {_REMEDIES[kind]}."
+        count = f"{len(keys)} record{'' if len(keys) == 1 else 's'}"
+        text = f"{what} ({_RULES[kind]}): {count}: {named}{more}. To do: {_REMEDIES[kind]}."
+        facts = {"finding": kind, "field": field, "problem": problem, "records": len(keys)}
+        more_facts = {"rule": _RULES[kind], "remedy": _REMEDIES[kind]}
+        yield Line(text, {**facts, **_named(keys.head(SHOWN).tolist(), known), **more_facts})
 
 
 def _who(key: str, known: dict[str, int]) -> str:
     record = key.removeprefix("new:")
     return f"link {known[record]}" if record in known else f"record {record}"
+
+
+def _named(keys: list[str], known: dict[str, int]) -> dict[str, Any]:
+    """Records by the ids of their links, and those without one by their own."""
+    records = [key.removeprefix("new:") for key in keys]
+    links = [known[record] for record in records if record in known]
+    others = [record for record in records if record not in known]
+    return {name: listed for name, listed in (("links", links), ("record", others)) if listed}

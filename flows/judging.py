@@ -31,20 +31,25 @@ def judge_both(
 
     verdicts = {side: judge_snapshot(side, getattr(inputs, name), layout) for side, name in _FRAMES}
     facts["checks"] = [result for verdict in verdicts.values() for result in verdict.results]
-    sound = {
-        name: (rows := getattr(inputs, name))[~rows[records.KEY[side]].isin(verdicts[side].failed_rows["key"])]
-        for side, name in _FRAMES
-    }
-    failed = pd.concat([verdict.failed_rows for verdict in verdicts.values()], ignore_index=True)
+    kept, parked = set_aside(inputs, [verdict.failed_rows for verdict in verdicts.values()])
+    return kept, parked, pd.concat([verdict.findings for verdict in verdicts.values()], ignore_index=True)
+
+
+def set_aside(inputs: Inputs, failed_rows: list[pd.DataFrame]) -> tuple[Inputs, pd.DataFrame]:
+    """The inputs without the rows that failed (FAILED columns, one frame per side), and those as PARKED rows."""
+    failed = pd.concat(failed_rows, ignore_index=True)
+    sound = {}
+    for side, name in _FRAMES:
+        rows = getattr(inputs, name)
+        bad = failed.loc[failed["side"] == side, "key"]
+        sound[name] = rows[~rows[records.KEY[side]].isin(bad)].reset_index(drop=True)
     parked = failed.rename(columns={"expectation": "evidence"}).assign(
         rule="checks",
         remedy="correct the record; it is looked at again in every run",
         member_hash=None,
         entry_hash=None,
     )
-    noted = pd.concat([verdict.findings for verdict in verdicts.values()], ignore_index=True)
-    kept = replace(inputs, **{name: frame.reset_index(drop=True) for name, frame in sound.items()})
-    return kept, parked[list(PARKED)], noted
+    return replace(inputs, **sound), parked[list(PARKED)]
 
 
 def judge_plan(decided: ChangeSet, policy: Policy, facts: dict[str, Any]) -> None:

@@ -59,9 +59,16 @@ def launch(
 
 @contextmanager
 def opened(
-    connection: str, asked: Asked, settings: Settings, progress: Progress = lambda text: None
+    connection: str,
+    asked: Asked,
+    settings: Settings,
+    progress: Progress = lambda text: None,
+    kind: type[Cycle] | None = None,
 ) -> Iterator[Cycle]:
-    """A cycle over the store and both services, all closed at the end; Misconfigured names what set-up has to do."""
+    """A cycle over the store and both services, all closed at the end; Misconfigured names what set-up has to do.
+
+    ``kind``: a class of cycles of its own.
+    """
     engine = open_store(settings.database_url.get_secret_value())
     try:
         require_current(engine)
@@ -71,7 +78,7 @@ def opened(
             raise Misconfigured(f"the connection {connection!r} has not been set up", remedy=remedy)
         services = connect(settings, found.dialect)
         try:
-            yield Cycle(engine, found, services, asked, progress=progress)
+            yield (kind or Cycle)(engine, found, services, asked, progress=progress)
         finally:
             services.mailchimp.session.close()
             services.maximizer.session.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Literal
 
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     maximizer_token: SecretStr = SecretStr("")
     secret_key: SecretStr = SecretStr("")
     home_dir: Path = Path("data/local")
+    log_format: Literal["text", "json"] = "text"
 
     def secrets(self) -> list[str]:
         """Values that may appear nowhere."""

@@ -1,4 +1,5 @@
-"""Sync and backfill as Prefect flows: each stage of the cycle is a task. The only module that imports Prefect.
+"""Sync and backfill as Prefect flows: each stage of the cycle is a task. Prefect is imported here and in
+``flows/report.py`` only.
 
 Prefect sees names, counts and sentences: stages hand over inside the cycle and through our store, and no exception
 reaches Prefect, whose log would keep its traceback. Its limits and states decide nothing: the lease does (hazard F3).
@@ -100,7 +101,7 @@ def _told(connection: str, asked: Asked) -> Any:
         with _cycle(connection, asked, handed) as cycle:
             try:
                 with stopping(cycle):
-                    cycle.tell(_as_tasks(cycle))
+                    cycle.tell(as_tasks(cycle))
             finally:
                 _report(cycle)
             return cycle.result()["counts"]
@@ -109,7 +110,7 @@ def _told(connection: str, asked: Asked) -> Any:
             handed.error = error
         elif not isinstance(error, MaxchimpError):
             log.critical("unexpected %s", type(error).__name__, exc_info=error)
-        return Failed(message=_sentence(error))
+        return Failed(message=sentence(error))
 
 
 @contextmanager
@@ -124,7 +125,7 @@ def _cycle(connection: str, asked: Asked, handed: _Handed | None) -> Iterator[Cy
         yield cycle
 
 
-def _as_tasks(cycle: Cycle) -> Stage:
+def as_tasks(cycle: Cycle) -> Stage:
     """A stage as one task without parameters and without a result; what it raises goes past Prefect to the cycle."""
 
     def stage(name: str, function: Callable[[], None]) -> None:
@@ -137,7 +138,7 @@ def _as_tasks(cycle: Cycle) -> Stage:
                 cycle.timed(name, function)
             except BaseException as error:
                 ended.append(error)
-                return Failed(message=_sentence(error))
+                return Failed(message=sentence(error))
             ended.append(None)
             return None
 
@@ -170,7 +171,7 @@ def _named(cycle: Cycle) -> str:
     return name
 
 
-def _sentence(error: BaseException) -> str:
+def sentence(error: BaseException) -> str:
     """What Prefect may know of an error: our own sentence, or only the kind of any other."""
     if isinstance(error, MaxchimpError):
         return Redact().clean(" ".join(filter(None, (error.message, error.remedy and f"({error.remedy})"))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -32,21 +33,51 @@ _URL = r"^https?://[^\s/?#.]+(?:\.[^\s/?#.]+)*\.[^\s/?#.]{2,}(?::\d+)?(?:[/?#]\S
 _UNKNOWN_OPTION = "holds an option that the field does not offer"
 
 
-def judge_snapshot(side: Side, frame: pd.DataFrame, layout: Layout) -> Verdict:
-    """The verdict over a wide frame (domain.records) of one side; only found rows are judged.
+@dataclass(frozen=True)
+class Examined:
+    """What the checks of one side found, whatever follows from it. ``rows``: the found rows, which outcomes count."""
 
-    Raises Blocked when the set itself cannot be trusted: a column, an identity or its uniqueness is missing, or more
-    than a few records speak of a status or type that does not exist; and when the checks could not be carried out.
+    side: Side
+    rows: pd.DataFrame
+    outcomes: list[Outcome]
+
+    @property
+    def blocking(self) -> list[Outcome]:
+        """Checks that make the whole side untrustworthy: no cycle would write after them."""
+        return [outcome for outcome in self.outcomes if outcome.blocks]
+
+    @property
+    def verdict(self) -> Verdict:
+        kind = _NOUN[self.side][2]
+        failed = _failed(self.side, self.rows, self.outcomes)
+        results = [outcome.result() for outcome in self.outcomes]
+        return Verdict(failed, results, _findings(kind, self.side, self.rows, self.outcomes))
+
+
+def examine(side: Side, frame: pd.DataFrame, layout: Layout) -> Examined:
+    """Carry out the checks over a wide frame (domain.records) of one side; only found rows are judged.
+
+    Raises Blocked when a column is missing, and when the checks could not be carried out.
     """
-    suite, service, kind = _NOUN[side]
+    suite, service, _ = _NOUN[side]
     checks = member_checks(layout) if side == "mailchimp" else entry_checks(layout)
     needed = list(dict.fromkeys(check.column for check in checks))
     absent = [name for name in (*needed, "found") if name not in frame.columns]
     if absent:
         raise Blocked("checks", f"the {suite} read from {service} lack {', '.join(absent)}; nothing was written")
     rows = frame[frame["found"].astype(bool)].reset_index(drop=True)
-    outcomes = evaluate(suite, checks, _prepared(side, rows, checks))
-    failures = [outcome for outcome in outcomes if outcome.blocks]
+    return Examined(side, rows, evaluate(suite, checks, _prepared(side, rows, checks)))
+
+
+def judge_snapshot(side: Side, frame: pd.DataFrame, layout: Layout) -> Verdict:
+    """The verdict over a wide frame (domain.records) of one side.
+
+    Raises Blocked as ``examine`` does, and when the set itself cannot be trusted: an identity or its uniqueness is
+    missing, or more than a few records speak of a status or type that does not exist.
+    """
+    suite, service, _ = _NOUN[side]
+    examined = examine(side, frame, layout)
+    rows, failures = examined.rows, examined.blocking
     if failures:
         said = "; ".join(f"{len(o.rows)} of {len(rows)}: {o.check.reason}" for o in failures)
         raise Blocked(
@@ -54,7 +85,7 @@ def judge_snapshot(side: Side, frame: pd.DataFrame, layout: Layout) -> Verdict:
             f"the {suite} read from {service} cannot be trusted: {said}; nothing was written",
             remedy=f"look at these {suite} in {service}, then run it again",
         )
-    return Verdict(_failed(side, rows, outcomes), [o.result() for o in outcomes], _findings(kind, side, rows, outcomes))
+    return examined.verdict
 
 
 def member_checks(layout: Layout) -> list[Check]:

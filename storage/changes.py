@@ -63,6 +63,40 @@ def confirmed(db: Connection, run_id: int) -> dict[str, dict[str, int]]:
     return counts
 
 
+def states(db: Connection, run_id: int) -> dict[str, int]:
+    """How many of a run's changes are in each state."""
+    statement = select(change.c.state, func.count()).where(change.c.run_id == run_id).group_by(change.c.state)
+    return {str(state): int(number) for state, number in db.execute(statement.order_by(change.c.state))}
+
+
+def left_undone(db: Connection, run_id: int) -> pd.DataFrame:
+    """A run's changes that did not come about: refused, uncertain, held for a person, skipped; in order of id."""
+    undone = change.c.state.in_(("refused", "ambiguous", "held", "skipped"))
+    return bulk.read(db, select(change).where(change.c.run_id == run_id, undone).order_by(change.c.id))
+
+
+def conflicts(db: Connection, connection_id: int, *, run_id: int | None = None, since: float = 0.0) -> pd.DataFrame:
+    """Confirmed writes that decided a conflict (R30, R31), one row per field, oldest first: whose values lost.
+
+    Of one run, or of all since a time (UTC epoch seconds). Columns ``run_id``, ``link_id`` (may be missing),
+    ``contact_id``, ``entry_id``, ``at``, ``field``, ``winner`` (the side whose value stands now), ``kept``, ``lost``.
+    """
+    # The log keeps each field's rule inside its JSON: whatever does not name R30 is not even read.
+    ours = and_(change.c.connection_id == connection_id, change.c.state == "done", change.c.fields.like('%"R30"%'))
+    wanted = and_(ours, change.c.run_id == run_id) if run_id is not None else and_(ours, change.c.finished_at >= since)
+    found = []
+    for row in db.execute(select(change).where(wanted).order_by(change.c.id)):
+        winner = "maximizer" if row.side == "mailchimp" else "mailchimp"
+        whose = (row.run_id, row.link_id, row.contact_id, row.entry_id, row.finished_at)
+        found += [
+            (*whose, item["field"], winner, item["new"], item["old"])
+            for item in json.loads(row.fields)["set"]
+            if item["rule"] == "R30" and item["old"] != ""
+        ]
+    columns = ["run_id", "link_id", "contact_id", "entry_id", "at", "field", "winner", "kept", "lost"]
+    return pd.DataFrame(found, columns=columns).astype({"link_id": "Int64"})
+
+
 def open_changes(db: Connection, connection_id: int) -> pd.DataFrame:
     """Changes whose effect is not known, or that wait for a person: sent, ambiguous, held."""
     ours = and_(change.c.connection_id == connection_id, _OPEN)

@@ -131,6 +131,13 @@ def baselines(db: Connection, link_ids: Iterable[int] | None = None) -> pd.DataF
     return bulk.read(db, statement)
 
 
+def notes(db: Connection, connection_id: int) -> pd.DataFrame:
+    """Frame of ``link_id`` and ``notes`` (JSON text) of the connection's links that have any."""
+    named = select(baseline.c.link_id, baseline.c.notes).join(link, link.c.id == baseline.c.link_id)
+    ours = and_(link.c.connection_id == connection_id, _ALIVE, baseline.c.notes != "{}")
+    return bulk.read(db, named.where(ours).order_by(baseline.c.link_id))
+
+
 def put_baselines(db: Connection, frame: pd.DataFrame) -> int:
     """Insert or replace baselines; the frame has ``link_id``, ``mailchimp``, ``maximizer``, ``notes``."""
     if frame.empty:

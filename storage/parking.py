@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage import bulk
@@ -74,6 +74,12 @@ def open_rows(db: Connection, connection_id: int, state: str = "open") -> pd.Dat
     return bulk.read(db, select(quarantine).where(ours).order_by(quarantine.c.id))
 
 
+def since(db: Connection, connection_id: int, run_id: int) -> pd.DataFrame:
+    """All columns of what began to wait in a run, whatever became of it since."""
+    ours = and_(quarantine.c.connection_id == connection_id, quarantine.c.since_run == run_id)
+    return bulk.read(db, select(quarantine).where(ours).order_by(quarantine.c.id))
+
+
 def release(db: Connection, row_id: int) -> bool:
     """A person lets a record be tried again; False when it does not wait."""
     waiting = and_(quarantine.c.id == row_id, quarantine.c.state == "open")
@@ -126,6 +132,14 @@ def findings(db: Connection, connection_id: int, kind: str | None = None) -> pd.
     if kind is not None:
         ours = and_(ours, finding.c.kind == kind)
     return bulk.read(db, select(finding).where(ours).order_by(finding.c.kind, finding.c.key, finding.c.field))
+
+
+def tally(db: Connection, connection_id: int, run_id: int) -> list[Row]:
+    """What a run found and that still holds: kind, field, problem and the number of ``records``, most first."""
+    columns = [finding.c.kind, finding.c.field, finding.c.problem]
+    ours = and_(finding.c.connection_id == connection_id, finding.c.run_id == run_id)
+    counted = select(*columns, func.count().label("records")).where(ours).group_by(*columns)
+    return [dict(row._mapping) for row in db.execute(counted.order_by(func.count().desc(), *columns))]
 
 
 # --- suppression -------------------------------------------------------------------------------------------------

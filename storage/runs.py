@@ -36,7 +36,7 @@ _COLUMNS = tuple(run.c[f.name] for f in fields(Run))
 
 
 def start(engine: Engine, connection_id: int, kind: str, full: bool, now: float) -> int:
-    """The id of a new run (kind: sync, backfill or plan)."""
+    """The id of a new run (kind: sync, backfill, plan or report)."""
     values = {"kind": kind, "state": "running", "full": full, "counts": {}, "facts": {}, "started_at": now}
     with begin(engine) as db:
         made = db.execute(run.insert().values(values | {"connection_id": connection_id}).returning(run.c.id))
@@ -116,8 +116,8 @@ def purge(
     """Delete what is no longer needed; how many rows of each table went.
 
     Staged rows stay for the last ``keep_snapshots`` complete runs, for as many of the last runs that ended well, and
-    for a run that is still going on. Changes older than ``change_days`` go unless their effect is still unknown,
-    quarantined records that old unless they still wait.
+    for a run that is still going on; those of a report serve nothing once it is written. Changes older than
+    ``change_days`` go unless their effect is still unknown, quarantined records that old unless they still wait.
     """
     with begin(engine) as db:
         kept = _kept_snapshots(connection_id, keep_snapshots)
@@ -133,7 +133,11 @@ def purge(
 
 
 def _kept_snapshots(connection_id: int, keep: int) -> Select[Any]:
-    ended_well = and_(run.c.connection_id == connection_id, run.c.state.in_(("done", "partial", "planned")))
+    ended_well = and_(
+        run.c.connection_id == connection_id,
+        run.c.state.in_(("done", "partial", "planned")),
+        run.c.kind != "report",
+    )
     return select(run.c.id).where(
         or_(
             run.c.id.in_(_last(complete(connection_id), keep)),

@@ -97,7 +97,7 @@ run = Table(
     metadata,
     Column("id", Id, primary_key=True),
     _connection_id(),
-    Column("kind", String(10), nullable=False),  # sync | backfill | plan
+    Column("kind", String(10), nullable=False),  # sync | backfill | plan | report
     Column("state", String(12), nullable=False),  # running | planned | done | partial | blocked | failed
     Column("full", Boolean, nullable=False),
     Column("reason", Text),
@@ -105,7 +105,7 @@ run = Table(
     Column("facts", JSON, nullable=False),  # stage durations, calls per side, cursors read, versions
     Column("started_at", Float, nullable=False),
     Column("finished_at", Float),
-    CheckConstraint("kind IN ('sync', 'backfill', 'plan')", name="kind"),
+    CheckConstraint("kind IN ('sync', 'backfill', 'plan', 'report')", name="kind"),
     CheckConstraint("state IN ('running', 'planned', 'done', 'partial', 'blocked', 'failed')", name="state"),
     Index("ix_run_connection_id_id", "connection_id", "id"),
 )

@@ -46,54 +46,24 @@ def runs_list(call: Call) -> None:
 def runs_show(
     call: Call,
     run_id: Annotated[int, typer.Argument(metavar="ID", help="As shown by: runs.")],
-    every: Annotated[bool, typer.Option("--all", help="Every change, not the first 20 of each kind.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every record and change, not the first 20 of each kind.")
+    ] = False,
 ) -> None:
-    """One run: counts, durations, outcome, what it wrote and what each write replaced."""
-    from storage import changes, runs
-    from storage.engine import reading
+    """One run: counts, durations, what it left undone, whose values lost, and what each write replaced."""
+    from app.told import RunView
+    from storage import runs
 
     run = runs.get(call.store, run_id)
     if run is None or run.connection_id != call.connection.id:
         raise Misconfigured(f"there is no run {run_id} of this connection", remedy="maxchimp runs lists them")
-    with reading(call.store) as db:
-        made = changes.of_run(db, run_id)
-    states = {str(state): int(count) for state, count in made["state"].value_counts().sort_index().items()}
-    view = PlanView(call, _document(run), every)
-    call.answer(
-        _document(run) | {"facts": run.facts, "changes": states} | ({"writes": view.changes} if every else {}),
-        lambda: _tell(run, states, view),
-    )
+    view, written = RunView(call, run, every=every), PlanView(call, _document(run), every)
 
+    def tell() -> None:
+        view.tell()
+        written.tell_changes()
 
-def _tell(run: Run, states: dict[str, int], view: PlanView) -> None:
-    show.facts(
-        {
-            "Run": f"{run.id} ({run.kind}{', everything read' if run.full else ''})",
-            "State": run.state,
-            "Reason": run.reason or "-",
-            "Started": show.moment(run.started_at),
-            "Finished": show.moment(run.finished_at) or "-",
-            "Changes": ", ".join(f"{count} {state}" for state, count in states.items()) or "none",
-        }
-    )
-    show.say("")
-    show.table(
-        ["", "created", "updated", "failed"],
-        [[side, *(run.counts.get(side, {}).get(name, 0) for name in ("create", "update", "failed"))] for side in SIDES],
-    )
-    others = {name: value for name, value in run.counts.items() if name not in SIDES}
-    if others:
-        show.say("", ", ".join(f"{name} {value}" for name, value in others.items()))
-    for title, name in (("Seconds per stage", "stages"), ("Requests", "calls"), ("Records read", "read")):
-        if run.facts.get(name):
-            show.heading(f"\n{title}")
-            show.facts(run.facts[name])
-    if run.facts.get("let_through"):
-        show.say("", "Let through by a person: " + ", ".join(run.facts["let_through"]))
-    for sentence in run.facts.get("broken_mappings", ()):
-        show.say("", sentence)
-    view.tell_changes()
-    view.tell_findings()
+    call.answer(_document(run) | view.document() | ({"writes": written.changes} if every else {}), tell)
 
 
 def _document(run: Run) -> dict[str, Any]:

@@ -120,7 +120,8 @@ def _launch(call: Call, asked: Asked) -> dict[str, Any]:
 def _note(document: dict[str, Any]) -> None:
     """One line per run in the log."""
     counts = " ".join(f"{name}={value}" for name, value in document["counts"].items())
-    log.info("run %s (%s) %s: %s", document["run"], document["kind"], document["state"], counts)
+    message = "run %s (%s) %s: %s"
+    log.info(message, document["run"], document["kind"], document["state"], counts, extra={"facts": document})
 
 
 def _tell(call: Call, document: dict[str, Any]) -> None:

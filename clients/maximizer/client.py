@@ -187,6 +187,10 @@ class Maximizer:
         """One entry of any type, or None."""
         return entries.entry(self, scope, client_id, number)
 
+    def companies(self) -> list[tuple[str, int]]:
+        """(Client ID, Contact Number) of every Company, for counting."""
+        return entries.companies(self)
+
     def create_entry(self, data: Mapping[str, Any]) -> str:
         """Create an entry and answer its key; Ambiguous when the answer does not name it."""
         return entries.create(self, data)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from clients.maximizer.client import Maximizer
 
 PAGE = 1000
+COMPANIES: Query = {"Type": {"$IN": ["Company"]}}
 _MISSING = object()
 
 
@@ -69,6 +70,11 @@ def _find(client: Maximizer, scope: Sequence[str], query: Query) -> list[Row]:
 def entry(client: Maximizer, scope: Sequence[str], client_id: str, number: int) -> Row | None:
     rows = _found(client, scope_of(scope), queries.by_id(client_id, number))
     return next((row for row in rows if id_of(row) == (client_id, number)), None)
+
+
+def companies(client: Maximizer) -> list[tuple[str, int]]:
+    """(Client ID, Contact Number) of every Company: they are counted, never synchronised (R4)."""
+    return [id_of(row) for page in _pages(client, KEY_ONLY, COMPANIES, PAGE) for row in page]
 
 
 def create(client: Maximizer, data: Mapping[str, Any]) -> str:

@@ -74,8 +74,9 @@ def test_r44_what_is_refused(name: str, text: str) -> None:
 def test_r44_defaults() -> None:
     assert SyncSettings().shown() == {
         "interval": "1h", "buffer_ms": "300", "conflict": "maximizer", "email_change": "new-entry",
-        "new_member_status": "subscribed", "ambiguous_wait": "5m", "max_absent": "5%", "max_changed": "50%",
-        "max_new": "10%", "max_blanked": "5%", "max_refused": "5%",
+        "new_member_status": "subscribed", "ambiguous_wait": "5m", "retention": "30d",
+        "max_absent": "5%", "max_changed": "50%", "max_new": "10%", "max_blanked": "5%",
+        "max_refused": "5%",
     }  # fmt: skip
 
 

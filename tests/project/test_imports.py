@@ -22,7 +22,12 @@ MAY_IMPORT = {
     "migrations": {"storage"},
 }
 # Slow to import: only here, and in ``quality`` only inside a function.
-ONLY_IN = {"prefect": {"flows/sync.py"}, "great_expectations": {"quality/engine.py"}}
+ONLY_IN = {
+    "prefect": {"flows/sync.py", "flows/report.py"},
+    "great_expectations": {"quality/engine.py"},
+    "matplotlib": {"quality/charts.py"},
+    "jinja2": {"quality/page.py"},
+}
 
 
 def sources(package: str) -> list[Path]:

@@ -1,0 +1,266 @@
+"""The data quality report: read both sides, judge, write the page, its lists and its numbers. No Prefect here."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from domain.errors import LeaseHeld, Misconfigured
+from domain.records import EMAIL
+from flows.cycle import Asked, Stage
+from flows.launch import at_home, opened, stopping
+from flows.settings import Settings, load_settings
+from flows.survey import Survey
+from quality.lists import Lists
+from quality.page import page
+from quality.summary import Found, document, numbers
+from storage import runs
+from storage.runs import DAY
+
+PAGE, NUMBERS = "report.html", "report.json"
+_FOLDER = "%Y-%m-%dT%H%M%SZ"
+_NAME = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{6}Z(-\d+)?$")
+_SHOWN = 60  # runs in the trend
+
+
+@dataclass(frozen=True)
+class Written:
+    """A finished report. ``told``: its document, counts only; ``page``: the file to open."""
+
+    page: Path
+    told: dict[str, Any]
+
+
+def report(
+    connection: str = "default",
+    *,
+    settings: Settings | None = None,
+    folder: Path | None = None,
+    patience: float = 0.0,
+    progress: Callable[[str], None] = lambda text: None,
+    staged: Callable[[Survey], Stage] | None = None,
+) -> Written:
+    """Make the report of a connection below HOME_DIR/reports, or in ``folder``, and delete reports that are too old.
+
+    ``patience``: seconds to wait for a sync that is going on. ``staged``: how stages run (Prefect makes tasks of them).
+    Raises what reading raises; nothing is left of a report that was not finished.
+    """
+    settings = settings or load_settings(connection)
+    at_home(settings.home_dir)
+    os.environ.setdefault("MPLCONFIGDIR", str((settings.home_dir / "matplotlib").resolve()))
+    with opened(connection, Asked("report", full=True, yes=True), settings, progress, Survey) as cycle:
+        assert isinstance(cycle, Survey)
+        with stopping(cycle):
+            _patiently(cycle, patience, staged)
+        progress("writing the report")
+        written = write(cycle, settings.home_dir, folder)
+        retention = cycle.connection.settings.retention
+    purge(settings.home_dir, connection, retention / DAY, now=time.time())
+    return written
+
+
+def _patiently(cycle: Survey, patience: float, staged: Callable[[Survey], Stage] | None) -> None:
+    """Look at both sides as soon as no sync is going on."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return cycle.tell(staged(cycle) if staged else None)
+        except LeaseHeld:
+            if time.monotonic() >= until or cycle.run_id or cycle.stop.wait(min(10.0, patience)):
+                raise
+
+
+# --- the files ---------------------------------------------------------------------------------------------------
+
+
+def write(cycle: Survey, home: Path, folder: Path | None = None) -> Written:
+    """Page, numbers and lists of what was found; the numbers are kept with the run, for the next report's trend."""
+    at = cycle.began
+    with _new_folder(home, cycle.connection.name, at, folder) as place:
+        told = document(_found(cycle, at), Lists(place))
+        (history := _history(cycle)).append({"at": at, **numbers(told)})
+        _private(place / NUMBERS, json.dumps(told, indent=2, ensure_ascii=False))
+        _private(place / PAGE, page(told, history[-_SHOWN:]))
+    runs.note(cycle.engine, cycle.run_id, report=numbers(told))
+    return Written(place / PAGE, told)
+
+
+@contextmanager
+def _new_folder(home: Path, connection: str, at: float, chosen: Path | None) -> Iterator[Path]:
+    """A folder for one report, mode 0700; it is gone again when the report cannot be finished."""
+    place = chosen if chosen is not None else _unused(reports_of(home, connection), at)
+    try:
+        for parent in (home / "reports", place.parent) if chosen is None else ():
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if chosen is not None and place.is_dir() and any(place.iterdir()):
+            raise Misconfigured(f"the folder {place} is not empty", remedy="choose a new or an empty one")
+        place.mkdir(mode=0o700, parents=chosen is not None, exist_ok=chosen is not None)
+        place.chmod(0o700)
+    except OSError as problem:
+        raise Misconfigured(
+            f"the report cannot be written to {place}: {problem.strerror}",
+            remedy="set MAXCHIMP_HOME_DIR to a folder that you may write",
+        ) from problem
+    try:
+        yield place
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+
+
+def _unused(shelf: Path, at: float) -> Path:
+    """The folder of a report by its time; the second one of the same second gets a number."""
+    name = datetime.fromtimestamp(at, UTC).strftime(_FOLDER)
+    number = 1
+    while (shelf / (name if number == 1 else f"{name}-{number}")).exists():
+        number += 1
+    return shelf / (name if number == 1 else f"{name}-{number}")
+
+
+def _private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def reports_of(home: Path, connection: str) -> Path:
+    """Where the reports of a connection are, one folder per report, named by its time (UTC)."""
+    return home / "reports" / connection
+
+
+def finished(home: Path, connection: str) -> list[Path]:
+    """Pages of the finished reports, the newest first."""
+    shelf = reports_of(home, connection)
+    named = [place for place in shelf.iterdir() if _NAME.match(place.name)] if shelf.is_dir() else []
+    return [place / PAGE for place in sorted(named, reverse=True) if (place / PAGE).is_file()]
+
+
+def latest(home: Path, connection: str) -> Path | None:
+    """The page of the newest report, None when there is none."""
+    return next(iter(finished(home, connection)), None)
+
+
+def purge(home: Path, connection: str, days: float, *, now: float) -> int:
+    """Delete reports older than the retention (hazard S29), of folders that we named ourselves; how many."""
+    shelf = reports_of(home, connection)
+    oldest = (datetime.fromtimestamp(now, UTC) - timedelta(days=days)).strftime(_FOLDER)
+    old = [p for p in shelf.iterdir() if _NAME.match(p.name) and p.name < oldest] if shelf.is_dir() else []
+    for place in old:
+        shutil.rmtree(place)
+    return len(old)
+
+
+# --- from what was found to what is told -------------------------------------------------------------------------
+
+
+def _found(cycle: Survey, at: float) -> Found:
+    findings = cycle.decided.findings
+    links = cycle.people.members.loc[cycle.people.members["link"].notna(), "contact_id"]
+    side, key = findings["key"].str.partition(":")[0], findings["key"].str.partition(":")[2]
+    elsewhere = findings[findings["kind"] == "email23"]
+    new = findings[(findings["kind"] == "withheld") & ~((side == "member") & key.isin(links))]
+    return Found(
+        head=_head(cycle, at),
+        people=cycle.people,
+        counts=cycle.agreed.counts,
+        details=cycle.agreed.details,
+        remarks=cycle.agreed.remarks,
+        examined=cycle.examined,
+        names=_names(cycle),
+        conflicts=cycle.conflicts,
+        elsewhere=pd.DataFrame({"contact_id": key[elsewhere.index], "entry_id": elsewhere["value"]}).astype("str"),
+        withheld_new=pd.DataFrame(
+            {
+                "record": new["key"],
+                "value": new["value"],
+                "tag": new["field"],
+                "problem": new["problem"],
+            }
+        ).astype("str"),
+        broken=cycle.prepared.broken,
+        runs=[told for run in cycle.earlier() if (told := _run(run))][-_SHOWN:],
+    )
+
+
+def _head(cycle: Survey, at: float) -> dict[str, Any]:
+    connection, settings = cycle.connection, cycle.connection.settings
+    read = datetime.fromtimestamp(at, UTC)
+    return {
+        "report": cycle.run_id,
+        "state": cycle.state,
+        "connection": connection.name,
+        "list_name": connection.list_name or connection.list_id,
+        "address_book": connection.address_book,
+        "read_at": at,
+        "read_at_text": read.isoformat(timespec="seconds"),
+        "seconds": round(sum(cycle.facts["stages"].values()), 1),
+        "conflict": settings.conflict,
+        "retention_days": round(settings.retention / DAY),
+        "companies_counted": cycle.companies is not None,
+        "warnings": _warnings(cycle),
+    }
+
+
+def _warnings(cycle: Survey) -> list[str]:
+    told = [
+        f"The next sync would be refused before any write, to be on the safe side: {trip.message}."
+        for trip in cycle.trips
+    ]
+    for side, examined in cycle.examined.items():
+        told += [
+            f"The next sync would be refused: {len(o.rows):,} records of {side.capitalize()}: {o.check.reason}."
+            for o in examined.blocking
+        ]
+    if not (cycle.members.complete and cycle.entries.complete):
+        told.append("A side was not read completely, so nothing was concluded from records that are missing.")
+    if not cycle.connection.synced:
+        told.append("This connection has not been synchronised yet: what is pending is what the first sync would do.")
+    return told
+
+
+def _names(cycle: Survey) -> dict[str, str]:
+    """What people call each column that is checked or compared."""
+    own = {
+        "contact_id": "Contact id", "email": "E-mail address", "status": "Status", "unique_email_id": "Unique email id",
+        "entry_id": "Client ID and Contact Number", "type": "Type", "flag": "Sync with MailChimp",
+        "marker": "MailChimp ID", "email1": "Email 1",
+    }  # fmt: skip
+    return own | {m.tag: m.mailchimp.name or m.tag for m in cycle.prepared.layout.mappings} | {EMAIL: "E-mail address"}
+
+
+def _run(run: runs.Run) -> dict[str, Any] | None:
+    """One run of the trend, None for what wrote nothing by its nature."""
+    if run.kind not in ("sync", "backfill") or run.finished_at is None:
+        return None
+    sides = {side: run.counts.get(side) or {} for side in ("mailchimp", "maximizer")}
+    return {
+        "run": run.id,
+        "kind": run.kind,
+        "at": run.started_at,
+        "state": run.state,
+        "seconds": round(run.finished_at - run.started_at, 1),
+        "writes": {side: count.get("create", 0) + count.get("update", 0) for side, count in sides.items()},
+        "failed": sum(count.get("failed", 0) for count in sides.values()),
+        "quarantined": run.counts.get("quarantined", 0),
+        "conflicts": run.counts.get("conflicts", 0),
+    }
+
+
+def _history(cycle: Survey) -> list[dict[str, Any]]:
+    """Numbers of the reports before this one, oldest first."""
+    return [
+        {"at": run.started_at, **run.facts["report"]}
+        for run in cycle.earlier()
+        if run.kind == "report" and run.id != cycle.run_id and "groups" in run.facts.get("report", {})
+    ]
