@@ -8,7 +8,7 @@ from types import FrameType
 
 import typer
 
-from app.commands import check, fields, history, sandbox, setup, sync
+from app.commands import check, connections, fields, history, sandbox, serve, setup, sync
 from app.doors import run
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for topic in (setup, check, fields, sync, history, sandbox):
+for topic in (setup, connections, check, fields, sync, history, serve, sandbox):
     topic.register(app)
 
 

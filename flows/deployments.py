@@ -4,13 +4,13 @@
 
 Each has a concurrency limit of 1 that cancels what collides, so that a cycle which outlasts its interval costs its
 missed ticks nothing. That limit is a convenience: it knows nothing of a backfill, of a command line or of another
-server, and after a crash its slot stays taken until Prefect notices (``LOST``). Our lease decides (hazard F3).
+server, and after a crash its slot stays taken until Prefect notices. Our lease decides (hazard F3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
@@ -23,7 +23,7 @@ from prefect.client.schemas.objects import ConcurrencyLimitStrategy, Concurrency
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
-from prefect.flows import load_flow_from_entrypoint
+from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Crashed
 from prefect.utilities.callables import parameter_schema
@@ -31,7 +31,7 @@ from prefect.utilities.callables import parameter_schema
 from storage.connections import Connection
 
 POOL = "maxchimp"
-TAG = "maxchimp"
+TAG, OURS = "maxchimp", "maxchimp-store"  # of all that is ours; of what is kept as our store says
 DAY = 86400.0
 FLOWS = {"sync": "flows.sync.sync", "backfill": "flows.sync.backfill", "quality-report": "flows.report.quality_report"}
 _PAGE = 200
@@ -81,21 +81,21 @@ def pause(client: SyncPrefectClient, pool: str, paused: bool) -> None:
 
 
 def reconcile(
-    client: SyncPrefectClient, wishes: Iterable[Wanted], *, pool: str = POOL, folder: str = ""
+    client: SyncPrefectClient, wishes: Iterable[Wanted], *, pool: str = POOL, job: Mapping[str, str] | None = None
 ) -> list[str]:
     """Make, change and remove deployments until they are as wished; what was done, in words.
 
-    ``folder``: where the runs work (their ``.env`` and relative paths). What is as wished is left alone, so that a
-    deployment or schedule that a person paused in Prefect stays paused; only what we made (by its tag) is removed.
+    ``job``: job variables, such as ``working_dir`` (where runs find ``.env`` and relative paths). What is as wished is
+    left alone, so that a deployment that a person paused in Prefect stays paused; only what we made is removed.
     """
     flows = {client.create_flow_from_name(name): name for name in FLOWS}
     known = {(flows.get(row.flow_id), row.name): row for row in _ours(client)}
+    variables = dict(job or {})
     done = []
     for wish in wishes:
         row = known.pop((wish.flow, wish.connection), None)
-        job = {"working_dir": folder} if folder else {}
-        if row is None or not _as_wished(row, wish, pool, job):
-            _put(client, wish, pool, job)
+        if row is None or not _as_wished(row, wish, pool, variables):
+            _put(client, wish, pool, variables)
             done.append(f"{wish.flow}/{wish.connection}: {_told(wish)}")
     for (flow, name), row in known.items():
         client.delete_deployment(row.id)
@@ -104,7 +104,7 @@ def reconcile(
 
 
 def _ours(client: SyncPrefectClient) -> Iterator[DeploymentResponse]:
-    only = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
+    only = DeploymentFilter(tags=DeploymentFilterTags(all_=[OURS]))
     offset = 0
     while rows := client.read_deployments(deployment_filter=only, limit=_PAGE, offset=offset):
         yield from rows
@@ -124,7 +124,7 @@ def _as_wished(row: DeploymentResponse, wish: Wanted, pool: str, job: dict[str, 
 
 
 def _put(client: SyncPrefectClient, wish: Wanted, pool: str, job: dict[str, Any]) -> None:
-    flow = load_flow_from_entrypoint(FLOWS[wish.flow])
+    flow: Flow[..., Any] = load_flow_from_entrypoint(FLOWS[wish.flow])
     client.create_deployment(
         flow_id=client.create_flow_from_name(wish.flow),
         name=wish.connection,
@@ -137,7 +137,7 @@ def _put(client: SyncPrefectClient, wish: Wanted, pool: str, job: dict[str, Any]
         concurrency_options=_LIMIT,
         work_pool_name=pool,
         job_variables=job,
-        tags=[TAG],
+        tags=[TAG, OURS],
         description=flow.description,
     )
 
@@ -159,7 +159,7 @@ def _told(wish: Wanted) -> str:
 def _runs(client: SyncPrefectClient, states: list[str], **more: Any) -> list[FlowRun]:
     """Runs of our deployments in these states."""
     chosen = FlowRunFilter.model_validate({"state": {"type": {"any_": states}}, **more})
-    only = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
+    only = DeploymentFilter(tags=DeploymentFilterTags(all_=[OURS]))
     return client.read_flow_runs(flow_run_filter=chosen, deployment_filter=only, limit=_PAGE)
 
 
@@ -185,7 +185,5 @@ def drop_lost(client: SyncPrefectClient, run: FlowRun) -> None:
 
 
 def _end(client: SyncPrefectClient, run: FlowRun, state: Any) -> None:
-    try:
+    with suppress(ObjectNotFound):
         client.set_flow_run_state(run.id, state, force=True)
-    except ObjectNotFound:
-        pass

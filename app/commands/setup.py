@@ -107,7 +107,7 @@ def set_settings(
     """Change sync settings, such as interval=30m.
 
     Names: interval, buffer_ms, conflict, email_change, new_member_status, ambiguous_wait, max_absent, max_changed,
-    max_new, max_blanked.
+    max_new, max_blanked, remind_after.
     """
     from storage import connections
 

@@ -22,7 +22,8 @@ MAY_IMPORT = {
     "migrations": {"storage"},
 }
 # Slow to import: only here, and in ``quality`` only inside a function.
-ONLY_IN = {"prefect": {"flows/sync.py"}, "great_expectations": {"quality/engine.py"}}
+PREFECT = {"flows/sync.py", "flows/due.py", "flows/deployments.py", "flows/automations.py", "flows/blocks.py"}
+ONLY_IN = {"prefect": PREFECT, "great_expectations": {"quality/engine.py"}}
 
 
 def sources(package: str) -> list[Path]:
