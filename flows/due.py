@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from io import TextIOWrapper
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
@@ -32,7 +31,7 @@ from flows import health
 from flows.cycle import Asked, Cycle
 from flows.launch import at_home, opened
 from flows.settings import Settings, load_settings
-from storage import connections
+from storage import connections, runs
 from storage.engine import open_store
 
 log = logging.getLogger("maxchimp.flows")
@@ -50,7 +49,7 @@ def due(connection: str, asked: Asked, run: Callable[[Cycle], Any]) -> Any:
         begun: list[Cycle] = []
         try:
             with opened(connection, asked, settings) as cycle:
-                if asked.kind == "sync" and (late := _missed(cycle.connection.settings.interval)):
+                if asked.kind == "sync" and (late := _missed(cycle)):
                     return Cancelled(name="Skipped", message=late)
                 begun.append(cycle)
                 counts = run(cycle)
@@ -96,16 +95,23 @@ def _left_to_the_holder(connection: str, asked: Asked, settings: Settings, held:
     return Completed(message=f"{held.message}; the next cycle reads everything")
 
 
-def _missed(interval: float) -> str:
-    """Why this tick is skipped, "" when it is not: a later tick of its schedule is due already (R33)."""
+def _missed(cycle: Cycle) -> str:
+    """Why this tick is skipped, "" when it is not (R33).
+
+    One of a row that was missed, as after a pause: it comes a whole interval late, and a cycle began after it was due.
+    """
     if not flow_run.id:
         return ""
     with get_client(sync_client=True) as client:
         found = client.read_flow_run(UUID(flow_run.id))
     if not found.auto_scheduled or found.expected_start_time is None:
         return ""
-    late = (datetime.now(UTC) - found.expected_start_time).total_seconds()
-    return f"{late:.0f} seconds late: the next tick does it all" if late >= interval else ""
+    due_at = found.expected_start_time.timestamp()
+    late = cycle.now() - due_at
+    since = [run for run in runs.latest(cycle.engine, cycle.connection.id) if run.kind != "plan"]
+    if late < cycle.connection.settings.interval or not since or since[0].started_at < due_at:
+        return ""
+    return f"{late:.0f} seconds late, and a cycle has begun since"
 
 
 # --- telling people ----------------------------------------------------------------------------------------------

@@ -104,7 +104,9 @@ def show_connection(call: Call, which: NAME) -> None:
 
 
 def remove(
-    call: Call, which: NAME, yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it is removed.")] = False
+    call: Call,
+    which: NAME,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it is removed.")] = False,
 ) -> None:
     """Forget a connection in our own store.
 
