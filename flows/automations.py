@@ -36,15 +36,25 @@ def ensure(client: SyncPrefectClient, settings: Settings) -> None:
 
 
 def _put(client: SyncPrefectClient, name: str, wanted: AutomationCore | None) -> None:
-    """Make or change the automation of that name; one that a person switched off stays off."""
+    """Make or change the automation of that name; one that a person switched off stays off.
+
+    One that is as wanted is left alone: a change makes Prefect forget what its trigger has seen so far.
+    """
     found = client.read_automations_by_name(name)
     if wanted is None:
         for old in found:
             client.delete_automation(old.id)
+    elif found and _same(found[0], wanted):
+        return
     elif found:
         client.update_automation(found[0].id, wanted.model_copy(update={"enabled": found[0].enabled}))
     else:
         client.create_automation(wanted)
+
+
+def _same(found: AutomationCore, wanted: AutomationCore) -> bool:
+    parts = {"trigger", "actions", "description"}
+    return found.model_dump(include=parts) == wanted.model_dump(include=parts)
 
 
 def _tell(blocks: list[Any]) -> AutomationCore:

@@ -7,6 +7,7 @@ and ends everything in order.
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import signal
@@ -32,6 +33,7 @@ from storage.connections import Connection
 from storage.engine import open_store
 from storage.schema import require_current
 
+log = logging.getLogger("maxchimp.serve")
 LOOK = 3.0  # seconds between two looks at the store
 LEAVING = 125.0  # seconds that running cycles have to finish what is in flight (hazard F8)
 STARTING = 15.0  # seconds that a run may be about to begin without a process to be seen
@@ -95,7 +97,7 @@ class _Serving:
             try:
                 while not stopped.wait(self.look):
                     self._alive(runner)
-                    self._reconcile()
+                    self._look()
             finally:
                 self._leave()
 
@@ -104,14 +106,20 @@ class _Serving:
             if child.ended:
                 raise Incomplete(f"the Prefect {what} ended by itself", remedy=f"its log is {child.log_file}")
 
+    def _look(self) -> None:
+        """A busy store or server is no reason to end: it is asked again."""
+        try:
+            self._reconcile()
+        except MaxchimpError as problem:
+            self.say(f"{problem.message}; looking again")
+        except Exception as problem:
+            log.warning("the deployments were not looked after: %s", type(problem).__name__, exc_info=problem)
+
     def _reconcile(self) -> None:
-        """Bring the deployments to what the store says, when that changed (R33); a busy store is asked again."""
+        """Bring the deployments to what the store says, when that changed (R33)."""
         from flows import deployments
 
-        try:
-            found = connections.every(self.engine)
-        except MaxchimpError as problem:
-            return self.say(f"{problem.message}; looking again")
+        found = connections.every(self.engine)
         now = [(c.name, c.list_id, c.settings.interval) for c in found]
         if now == self.known:
             return

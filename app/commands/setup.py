@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -121,4 +122,10 @@ def set_settings(
     changed = connection.settings.with_text(pairs)
     connections.update(call.store, connection.id, settings=changed)
     shown = changed.shown()
-    call.answer(shown, lambda: show.facts({name: shown[name] for name in pairs}))
+
+    def tell() -> None:
+        show.facts({name: shown[name] for name in pairs})
+        if "interval" in pairs and os.environ.get("PREFECT_API_URL"):
+            show.say("", "Tell the Prefect server with: maxchimp deploy")
+
+    call.answer(shown, tell)

@@ -13,7 +13,13 @@ import pytest
 from domain.errors import Incomplete
 from flows import marker
 
-HOLD = "import sys, pathlib; from flows import marker\nwith marker.alone(pathlib.Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
+HOLD = """
+import pathlib, sys
+from flows import marker
+with marker.alone(pathlib.Path(sys.argv[1])):
+    print("mine", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_a_second_one_is_told_who_serves(tmp_path: Path) -> None:
@@ -24,8 +30,9 @@ def test_a_second_one_is_told_who_serves(tmp_path: Path) -> None:
         assert other.stdin is not None
         assert other.stdout.readline() == b"mine\n"
         marker.write(tmp_path, api="http://127.0.0.1:9/api")
-        with pytest.raises(Incomplete, match=f"runs already for {tmp_path}, process {os.getpid()}"), marker.alone(
-            tmp_path
+        with (
+            pytest.raises(Incomplete, match=f"runs already for {tmp_path}, process {os.getpid()}"),
+            marker.alone(tmp_path),
         ):
             pass
         assert (tmp_path / "serve.json").exists()  # a refused one leaves the other's marker alone
