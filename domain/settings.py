@@ -33,6 +33,7 @@ class SyncSettings:
     max_new: float = 0.10
     max_blanked: float = 0.05
     max_refused: float = 0.05  # of the planned writes of a run; more of them stop it (hazard D12)
+    remind_after: int = 3  # failed cycles in a row until people are told again
 
     def check(self) -> SyncSettings:
         """Itself, or Misconfigured: the buffer may never be longer than the interval (R35)."""
@@ -76,6 +77,10 @@ def _read(name: str, text: str) -> object:
         if not re.fullmatch(r"\d{1,9}(ms)?", text):
             raise Misconfigured(f"buffer_ms is a whole number of milliseconds, such as 300, not {text!r}")
         return int(text.removesuffix("ms"))
+    if name == "remind_after":
+        if not re.fullmatch(r"[1-9]\d{0,5}", text):
+            raise Misconfigured(f"remind_after is a number of cycles, such as 3, not {text!r}")
+        return int(text)
     if name.startswith("max_") and name in SyncSettings.__dataclass_fields__:
         matched = re.fullmatch(r"(\d{1,3}(?:\.\d+)?)\s*%", text)
         share = float(matched[1]) / 100 if matched else -1.0

@@ -184,7 +184,9 @@ class Cycle:
         self.loading.hashes.clear()
         self.loading.tally.clear()
         refreshed = connections.find(self.engine, self.connection.name)
-        self.full = self.full or bool(refreshed and refreshed.full_reason)
+        assert refreshed is not None
+        self.full_reason = refreshed.full_reason
+        self.full = self.full or bool(self.full_reason)
 
     def extract(self) -> None:
         """Both sides into the snapshot tables at the same time, then the point reads that the decision needs."""
@@ -358,6 +360,8 @@ class Cycle:
         """Move the cursors on: everything up to them is done, or remembered as unfinished (R34)."""
         with reading(self.engine) as db:
             uncertain = len(changes.open_changes(db, self.connection.id))
+        found = connections.find(self.engine, self.connection.name)
+        asked_since = found is not None and found.full_reason != self.full_reason
         whole = self.full and self.members.complete and self.entries.complete
         columns: dict[str, Any] = {
             "mailchimp_cursor": self.members.cursor,
@@ -365,7 +369,9 @@ class Cycle:
             "traits": {**self.connection.traits, **self.loading.traits},
         }
         if whole:
-            columns |= {"full_reason": "", "fingerprint": self.prepared.fingerprint}
+            columns |= {"fingerprint": self.prepared.fingerprint}
+            # What was asked for while this cycle read is left to the next one (R34).
+            columns |= {} if asked_since else {"full_reason": ""}
         elif not (self.members.complete and self.entries.complete):
             columns |= {"full_reason": "the last read was incomplete"}
         if uncertain:

@@ -160,10 +160,10 @@ def serving_api(home_dir: Path) -> str | None:
     except (OSError, ValueError, TypeError, KeyError):
         return None
     local = is_local(urlsplit(api).hostname or "")
-    return api if local and _alive(pid) and _answers(api) else None
+    return api if local and alive(pid) and _answers(api) else None
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
     if os.name != "posix" or pid <= 0:  # elsewhere the same call is no question but a Ctrl-C
         return pid > 0
     try:

@@ -12,8 +12,9 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.states import Failed
 
 from domain.errors import MaxchimpError
+from flows.due import sentence
 from flows.reporting import Written, report
-from flows.sync import as_tasks, sentence
+from flows.sync import as_tasks
 
 log = logging.getLogger("maxchimp.flows")
 PATIENCE = 900.0  # seconds to wait for a sync that is going on

@@ -30,7 +30,13 @@ class Services:
 
 
 def connect(settings: Settings, dialect: str = "", *, opener: Opener | None = None, parallel: int = 4) -> Services:
-    """Clients for a connection; Misconfigured names the settings that are missing. Nothing is sent yet."""
+    """Clients for a connection; Misconfigured names the settings that are missing.
+
+    Nothing is sent to either side yet; secrets that a Prefect server keeps are read from it.
+    """
+    from flows.secret_keys import revealed
+
+    settings = revealed(settings)
     needed = {
         "MAXCHIMP_MAILCHIMP_API_KEY": settings.mailchimp_api_key.get_secret_value(),
         "MAXCHIMP_MAXIMIZER_URL": settings.maximizer_url,

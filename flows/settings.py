@@ -37,13 +37,15 @@ class Settings(BaseSettings):
     maximizer_password: SecretStr = SecretStr("")
     maximizer_token: SecretStr = SecretStr("")
     secret_key: SecretStr = SecretStr("")
+    notify_url: SecretStr = SecretStr("")
     home_dir: Path = Path("data/local")
     log_format: Literal["text", "json"] = "text"
 
     def secrets(self) -> list[str]:
         """Values that may appear nowhere."""
         held = (self.mailchimp_api_key, self.maximizer_password, self.maximizer_token, self.secret_key)
-        return [secret.get_secret_value() for secret in held if secret.get_secret_value()]
+        values = [secret.get_secret_value() for secret in held]
+        return [value for value in (*values, *self.notify_url.get_secret_value().split()) if value]
 
 
 def load_settings(connection: str | None = None) -> Settings:
@@ -55,13 +57,32 @@ def load_settings(connection: str | None = None) -> Settings:
             f"{name!r} cannot be the name of a connection",
             remedy="use letters, digits, '-' and '_', such as north_america",
         )
-    prefix = f"MAXCHIMP_{name.upper().replace('-', '_')}__"
-    own = {key.lower(): value for key in _OWN if (value := _value(prefix + key))}
+    own = _own(name)
     return Settings.model_validate({**plain.model_dump(), **own, "connection": name})
 
 
-def _value(name: str) -> str | None:
-    """A variable of the environment, else of ``.env``."""
+def prefix(connection: str) -> str:
+    """What the names of a connection's own variables begin with."""
+    return f"MAXCHIMP_{connection.upper().replace('-', '_')}__"
+
+
+def _own(connection: str) -> dict[str, str]:
+    """A connection's own settings by field, the first source that has one: here another source joins."""
+    found: dict[str, str] = {}
+    for source in (_variables,):
+        found = source(connection) | found
+    return found
+
+
+def _variables(connection: str) -> dict[str, str]:
+    """Those of the environment, else of ``.env``."""
+    outside, start = from_outside(), prefix(connection)
+    return {key.lower(): outside[start + key] for key in _OWN if outside.get(start + key)}
+
+
+def from_outside() -> dict[str, str]:
+    """Our variables that are set: of the environment, else of ``.env``."""
     from dotenv import dotenv_values
 
-    return os.environ.get(name) or dotenv_values(".env").get(name)
+    both = {**dotenv_values(".env"), **{name: value for name, value in os.environ.items() if value}}
+    return {name: value for name, value in both.items() if value and name.upper().startswith("MAXCHIMP_")}

@@ -1,5 +1,4 @@
-"""Sync and backfill as Prefect flows: each stage of the cycle is a task. Prefect is imported here and in
-``flows/report.py`` only.
+"""Sync and backfill as Prefect flows: each stage of the cycle is a task.
 
 Prefect sees names, counts and sentences: stages hand over inside the cycle and through our store, and no exception
 reaches Prefect, whose log would keep its traceback. Its limits and states decide nothing: the lease does (hazard F3).
@@ -26,10 +25,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Failed
 
 from clients.redact import Redact
-from domain.errors import Incomplete, MaxchimpError
+from domain.errors import Incomplete
 from flows.cycle import Asked, Cycle, Stage
-from flows.launch import at_home, document, opened, stopping
-from flows.settings import load_settings
+from flows.due import due, sentence
+from flows.launch import document, stopping
 
 log = logging.getLogger("maxchimp.flows")
 _SIDES = ("mailchimp", "maximizer")
@@ -90,6 +89,11 @@ class _Handed:
     begun: bool = False
     error: BaseException | None = None
 
+    @contextmanager
+    def going(self) -> Iterator[Cycle]:
+        self.begun = True
+        yield self.cycle
+
 
 _handed: ContextVar[_Handed | None] = ContextVar("handed", default=None)
 
@@ -97,32 +101,24 @@ _handed: ContextVar[_Handed | None] = ContextVar("handed", default=None)
 def _told(connection: str, asked: Asked) -> Any:
     """The body of both flows: the counts of the run, or Prefect's Failed with one sentence."""
     handed = _handed.get()
+    if handed is None:
+        return due(connection, asked, _run)
     try:
-        with _cycle(connection, asked, handed) as cycle:
-            try:
-                with stopping(cycle):
-                    cycle.tell(as_tasks(cycle))
-            finally:
-                _report(cycle)
-            return cycle.result()["counts"]
+        with handed.going() as cycle:
+            return _run(cycle)
     except BaseException as error:
-        if handed is not None:
-            handed.error = error
-        elif not isinstance(error, MaxchimpError):
-            log.critical("unexpected %s", type(error).__name__, exc_info=error)
+        handed.error = error
         return Failed(message=sentence(error))
 
 
-@contextmanager
-def _cycle(connection: str, asked: Asked, handed: _Handed | None) -> Iterator[Cycle]:
-    if handed is not None:
-        handed.begun = True
-        yield handed.cycle
-        return
-    settings = load_settings(connection)
-    at_home(settings.home_dir)
-    with opened(connection, asked, settings) as cycle:
-        yield cycle
+def _run(cycle: Cycle) -> Any:
+    """The whole cycle as tasks of the current flow run; its counts."""
+    try:
+        with stopping(cycle):
+            cycle.tell(as_tasks(cycle))
+    finally:
+        _report(cycle)
+    return cycle.result()["counts"]
 
 
 def as_tasks(cycle: Cycle) -> Stage:
@@ -169,13 +165,6 @@ def _named(cycle: Cycle) -> str:
         log.warning("Prefect did not take the name of run %s: %s", cycle.run_id, type(problem).__name__)
         return str(flow_run.name)
     return name
-
-
-def sentence(error: BaseException) -> str:
-    """What Prefect may know of an error: our own sentence, or only the kind of any other."""
-    if isinstance(error, MaxchimpError):
-        return Redact().clean(" ".join(filter(None, (error.message, error.remedy and f"({error.remedy})"))))
-    return f"unexpected {type(error).__name__}; the log of maxchimp has the details"
 
 
 # --- the artifact ------------------------------------------------------------------------------------------------

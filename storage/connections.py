@@ -6,17 +6,29 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection as Database
-from sqlalchemy import Engine, literal_column, select
+from sqlalchemy import Engine, Row, literal_column, select
 from sqlalchemy.exc import IntegrityError
 
 from domain.errors import Misconfigured
 from domain.settings import SyncSettings
 from storage import bulk
 from storage.engine import begin, joining, reading
-from storage.tables import baseline, connection, field_mapping, finding, link, option_pair, quarantine
+from storage.tables import (
+    baseline,
+    change,
+    connection,
+    field_mapping,
+    finding,
+    link,
+    metadata,
+    option_pair,
+    quarantine,
+    run,
+)
 
 _AT_ONCE = 100_000  # baselines rewritten per step
 FIRST_SYNC = "first sync"
@@ -27,7 +39,8 @@ class Connection:
     """``full_reason``: why the next cycle reads everything, "" when it may be incremental (R34).
 
     ``traits``: what this Maximizer was seen to do. ``synced``: a first sync was let through. ``fingerprint``: of the
-    mappings and options when last synchronised. Cursors are texts as the service sent them.
+    mappings and options when last synchronised. Cursors are texts as the service sent them. ``failures``: scheduled
+    cycles that failed in a row; ``told``: what people were told of it last ("", failed or still-failing).
     """
 
     id: int
@@ -47,6 +60,9 @@ class Connection:
     full_reason: str
     synced: bool
     fingerprint: str
+    created_at: float = 0.0
+    failures: int = 0
+    told: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,8 +86,16 @@ _MAPPING_COLUMNS = tuple(field_mapping.c[f.name] for f in fields(MappingRow))
 def find(engine: Engine, name: str) -> Connection | None:
     with reading(engine) as db:
         row = db.execute(select(*_COLUMNS).where(connection.c.name == name)).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _read(row)
+
+
+def every(engine: Engine) -> list[Connection]:
+    """All connections, by name."""
+    with reading(engine) as db:
+        return [_read(row) for row in db.execute(select(*_COLUMNS).order_by(connection.c.name))]
+
+
+def _read(row: Row[Any]) -> Connection:
     return Connection(**{**row._mapping, "settings": SyncSettings.from_json(row.settings)})
 
 
@@ -94,6 +118,36 @@ def update(where: Database | Engine, connection_id: int, **columns: Any) -> None
         columns["settings"] = settings.to_json()
     with joining(where) as db:
         db.execute(connection.update().where(connection.c.id == connection_id).values(columns))
+
+
+def ask_full(engine: Engine, connection_id: int, now: float) -> str:
+    """Make the next cycle read everything ("Sync Entire List", R34); why it will, as it is kept.
+
+    The moment is part of it: a full cycle that is going on now clears only the reason that it began with.
+    """
+    asked = f"Sync Entire List, asked for at {datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    with begin(engine) as db:
+        _make_full(db, connection_id, asked)
+        kept = select(connection.c.full_reason).where(connection.c.id == connection_id)
+        return str(db.execute(kept).scalar_one())
+
+
+def remove(db: Database, connection_id: int) -> None:
+    """Forget a connection and all that belongs to it, in the caller's transaction; nothing happens on either side."""
+    links = select(link.c.id).where(link.c.connection_id == connection_id)
+    mapped = select(field_mapping.c.id).where(field_mapping.c.connection_id == connection_id)
+    ran = select(run.c.id).where(run.c.connection_id == connection_id)
+    made = select(change.c.id).where(change.c.connection_id == connection_id)
+    owned = {"link_id": links, "mapping_id": mapped, "run_id": ran, "change_id": made}
+    for table in reversed(metadata.sorted_tables):  # those that refer come before those that are referred to
+        if table is connection:
+            db.execute(table.delete().where(table.c.id == connection_id))
+        elif "connection_id" in table.c:
+            db.execute(table.delete().where(table.c.connection_id == connection_id))
+        else:
+            for name, ids in owned.items():
+                if name in table.c:
+                    db.execute(table.delete().where(table.c[name].in_(ids)))
 
 
 # --- mappings ----------------------------------------------------------------------------------------------------

@@ -65,6 +65,8 @@ connection = Table(
     Column("synced", Boolean, nullable=False, server_default=text("false")),  # a first sync was let through
     Column("fingerprint", String(64), nullable=False, server_default=""),  # of mappings and options, when last synced
     Column("created_at", Float, nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),  # scheduled cycles that failed in a row
+    Column("told", String(20), nullable=False, server_default=""),  # what people were told last: failed, still-failing
 )
 
 field_mapping = Table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -107,7 +108,7 @@ def set_settings(
     """Change sync settings, such as interval=30m.
 
     Names: interval, buffer_ms, conflict, email_change, new_member_status, ambiguous_wait, max_absent, max_changed,
-    max_new, max_blanked, max_refused.
+    max_new, max_blanked, max_refused, remind_after, retention.
     """
     from storage import connections
 
@@ -121,4 +122,10 @@ def set_settings(
     changed = connection.settings.with_text(pairs)
     connections.update(call.store, connection.id, settings=changed)
     shown = changed.shown()
-    call.answer(shown, lambda: show.facts({name: shown[name] for name in pairs}))
+
+    def tell() -> None:
+        show.facts({name: shown[name] for name in pairs})
+        if "interval" in pairs and os.environ.get("PREFECT_API_URL"):
+            show.say("", "Tell the Prefect server with: maxchimp deploy")
+
+    call.answer(shown, tell)

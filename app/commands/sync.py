@@ -74,11 +74,33 @@ def _check_plan(call: Call, number: int) -> None:
         raise Misconfigured(f"there is no plan {number} of this connection", remedy="maxchimp runs lists them")
 
 
-def backfill(call: Call, yes: YES = False) -> None:
+def backfill(
+    call: Call,
+    yes: YES = False,
+    at_next_cycle: Annotated[
+        bool, typer.Option("--at-next-cycle", help="Not now: let the next scheduled cycle do it.")
+    ] = False,
+) -> None:
     """Sync Entire List: compare everything."""
     from flows.cycle import Asked
 
+    if at_next_cycle:
+        return _ask_full(call)
     _run(call, Asked(kind="backfill", full=True, yes=yes))
+
+
+def _ask_full(call: Call) -> None:
+    """Kept in the store: whichever cycle is next reads everything (R34), and never two at once (R36)."""
+    import time
+
+    from storage import connections
+
+    connection = call.connection
+    reason = connections.ask_full(call.store, connection.id, time.time())
+    call.answer(
+        {"connection": connection.name, "next_cycle": "full", "reason": reason},
+        lambda: show.say(f"The next cycle of {connection.name} reads everything ({reason})."),
+    )
 
 
 def _run(call: Call, asked: Asked) -> None:

@@ -22,8 +22,9 @@ MAY_IMPORT = {
     "migrations": {"storage"},
 }
 # Slow to import: only here, and in ``quality`` only inside a function.
+PREFECT = {"sync", "report", "due", "deployments", "automations", "blocks"}
 ONLY_IN = {
-    "prefect": {"flows/sync.py", "flows/report.py"},
+    "prefect": {f"flows/{name}.py" for name in PREFECT},
     "great_expectations": {"quality/engine.py"},
     "matplotlib": {"quality/charts.py"},
     "jinja2": {"quality/page.py"},

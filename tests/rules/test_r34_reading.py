@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 from harness import FLAG, MARKER, Office
 
+from storage import connections
+
 NewOffice = Callable[..., Office]
 REFERENCE = r"Marketing\Reference"
 SLOW = {
@@ -44,6 +46,25 @@ def test_r34_a_first_cycle_is_full_and_the_next_ones_are_not(new_office: NewOffi
         both.sync(kind=kind)
         assert both.last.full is full
     both.quiet()
+
+
+def test_r34_what_is_asked_for_while_a_full_cycle_reads_is_done_by_the_next_one(new_office: NewOffice) -> None:
+    office = new_office()
+    office.sync()
+    office.sync()
+    cycle = office.cycle(kind="backfill")
+    judging = cycle.check_snapshots
+
+    def somebody_asks() -> None:
+        connections.ask_full(office.engine, office.connection.id, office.clock.now())
+        judging()
+
+    cycle.check_snapshots = somebody_asks  # type: ignore[method-assign]
+    cycle.tell()
+    assert office.connection.full_reason.startswith("Sync Entire List")
+    for full in (True, False):
+        office.sync()
+        assert office.last.full is full
 
 
 def test_r34_a_backfill_finds_what_no_date_tells(new_office: NewOffice) -> None:

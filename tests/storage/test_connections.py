@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 
 from domain.errors import Misconfigured
 from domain.settings import SyncSettings
-from storage import connections, links, parking, runs
+from storage import connections, leases, links, parking, runs
 from storage.connections import Connection, MappingRow
 from storage.engine import begin, reading
+from storage.tables import metadata
 
 NOW = 1_800_000_000.0
 FNAME = MappingRow(0, "FNAME", "1", "FirstName", "FirstName", "text", "text", False)
@@ -166,3 +167,42 @@ def test_r39_another_list_ends_every_link(store: Engine, ours: Connection) -> No
     found = again(store, ours)
     assert (found.full_reason, found.synced, found.fingerprint) == ("first sync", False, "")
     assert found.mailchimp_cursor == found.maximizer_cursor == ""
+
+
+# --- several connections -----------------------------------------------------------------------------------------
+
+
+def test_every_connection_by_name(store: Engine) -> None:
+    for name in ("south", "north"):
+        connections.create(store, name, NOW)
+    assert [c.name for c in connections.every(store)] == ["north", "south"]
+    assert (connections.every(store)[0].failures, connections.every(store)[0].told) == (0, "")
+
+
+def test_a_removed_connection_leaves_nothing_and_the_others_everything(store: Engine, ours: Connection) -> None:
+    other = connections.create(store, "other", NOW)
+    for one in (ours, other):
+        linked(store, one, f"c{one.id}")
+        row = connections.put_mapping(store, one.id, FNAME)
+        connections.set_option_pairs(store, row.id, [("a", "b")])
+        leases.acquire(store, one.id, "somebody").release()
+    before = rows(store)
+    with begin(store) as db:
+        connections.remove(db, ours.id)
+    assert [c.name for c in connections.every(store)] == ["other"]
+    assert rows(store) == {name: count // 2 for name, count in before.items()}
+
+
+def rows(store: Engine) -> dict[str, int]:
+    """Rows per table, of those that belong to a connection and have any."""
+    with reading(store) as db:
+        found = {t.name: db.execute(select(func.count()).select_from(t)).scalar_one() for t in metadata.sorted_tables}
+    return {name: count for name, count in found.items() if count and name != "secret"}
+
+
+def test_asked_for_twice_is_asked_for_anew(store: Engine, ours: Connection) -> None:
+    assert connections.ask_full(store, ours.id, NOW) == connections.FIRST_SYNC
+    synced(store, ours)
+    first = connections.ask_full(store, ours.id, NOW)
+    assert again(store, ours).full_reason == first
+    assert connections.ask_full(store, ours.id, NOW + 60) != first

@@ -19,6 +19,7 @@ from storage.schema import VERSION_TABLE, current, migrate, require_current
 from storage.tables import metadata, secret
 
 ROOT = Path(module.__file__).parents[1]
+HEAD = str(module._scripts().get_current_head())
 
 
 @pytest.fixture
@@ -71,15 +72,14 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder / "versions" / "9999_next.py"
 
 
-HEAD = module._scripts().get_current_head()
-REVISION = f"""
+REVISION = """
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision = "9999", "{HEAD}"
+revision, down_revision = "9999", "HEAD"
 def upgrade():
     op.create_table("half", sa.Column("id", sa.Integer, primary_key=True))
     op.execute("INSERT INTO secret VALUES ('half', 'done')")
-"""
+""".replace("HEAD", HEAD)
 
 
 def test_f10_a_failed_upgrade_leaves_the_old_version_usable(

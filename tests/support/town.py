@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from domain.errors import Side
 from flows.describe import address_book, audience
 from flows.services import connect
-from flows.settings import Settings
+from flows.settings import Settings, prefix
 from flows.setup import Wish, put_mapping, set_up
 from sandbox.clock import SystemClock
 from sandbox.main import settings as environment
@@ -21,10 +22,15 @@ FLAG = r"MailChimp\Sync with MailChimp"
 
 
 class Town:
-    """``folder`` is HOME_DIR; ``close`` ends both servers. Time moves a minute before every ``asked_later``."""
+    """``folder`` is HOME_DIR; ``close`` ends both servers. Time moves a minute before every ``asked_later``.
 
-    def __init__(self, folder: Path, people: int = 0, latency_ms: float = 0.0) -> None:
-        self.folder = folder
+    ``url``: of the store, by default a file in the folder; ``name``: of the connection.
+    """
+
+    def __init__(
+        self, folder: Path, people: int = 0, latency_ms: float = 0.0, *, url: str = "", name: str = "default"
+    ) -> None:
+        self.folder, self.name = folder, name
         self.clock = SystemClock()
         self.clock.advance(-86400)
         self.world = build_world(seed=5, people=people, clock=self.clock)
@@ -34,11 +40,11 @@ class Town:
         self.doors = {side: Door(service, self.clock, latency_ms=latency_ms) for side, service in services.items()}
         self.servers = [serve(door) for door in self.doors.values()]
         self.environment = environment(self.world, *self.servers) | {
-            "MAXCHIMP_DATABASE_URL": f"sqlite:///{folder / 'maxchimp.db'}",
+            "MAXCHIMP_DATABASE_URL": url or f"sqlite:///{folder / 'maxchimp.db'}",
             "MAXCHIMP_HOME_DIR": str(folder),
         }
         given: dict[str, Any] = {k.removeprefix("MAXCHIMP_").lower(): v for k, v in self.environment.items()}
-        self.settings = Settings(_env_file=None, **given)
+        self.settings = Settings(_env_file=None, connection=name, **given)
         self.engine = open_store(self.settings.database_url.get_secret_value())
 
     def setup(self) -> Town:
@@ -69,8 +75,20 @@ class Town:
 
     def runs(self) -> list[runs.Run]:
         """Newest first."""
-        found = connections.find(self.engine, "default")
+        found = connections.find(self.engine, self.name)
         return runs.latest(self.engine, found.id) if found else []
+
+    def own(self) -> dict[str, str]:
+        """The environment with which a process finds this connection beside others."""
+        ours = {"MAXCHIMP_DATABASE_URL", "MAXCHIMP_HOME_DIR"}
+        return {(k if k in ours else prefix(self.name) + k.removeprefix("MAXCHIMP_")): v
+                for k, v in self.environment.items()}  # fmt: skip
+
+    def set(self, **columns: Any) -> None:
+        """Settings of the connection as they are, whatever they may be (a test cannot wait a minute)."""
+        found = connections.find(self.engine, self.name)
+        assert found is not None
+        connections.update(self.engine, found.id, settings=replace(found.settings, **columns))
 
     def secrets(self) -> list[str]:
         """What may be found nowhere: credentials, and people's addresses."""

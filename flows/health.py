@@ -1,0 +1,63 @@
+"""How a connection's scheduled cycles go: the changes that people are told of, each once.
+
+sound  --fails-->  failed  --fails remind_after times-->  still-failing  --succeeds-->  recovered = sound
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from storage import connections
+from storage.connections import Connection
+
+PREFIX = "maxchimp.connection"
+EVENTS = tuple(f"{PREFIX}.{word}" for word in ("failed", "still-failing", "recovered"))
+
+
+@dataclass(frozen=True)
+class News:
+    """One change of state: the name of its event, and what people are told (our own sentences, nobody's data)."""
+
+    event: str
+    subject: str
+    body: str
+
+
+def note(engine: Engine, name: str, sentence: str | None) -> News | None:
+    """Remember how a cycle ended (``sentence``: why it failed, None when it was done); what changed, None for nothing.
+
+    Raises MaxchimpError when the store cannot be written.
+    """
+    found = connections.find(engine, name)
+    if found is None:
+        return None
+    failures = 0 if sentence is None else found.failures + 1
+    told, news = _news(found, failures, sentence)
+    connections.update(engine, found.id, failures=failures, told=told)
+    return news
+
+
+def _news(found: Connection, failures: int, sentence: str | None) -> tuple[str, News | None]:
+    """What people know afterwards, and what they are told now."""
+    name = found.name
+    if sentence is None:
+        if not found.told:
+            return "", None
+        cycles = f"{found.failures} cycle{'' if found.failures == 1 else 's'}"
+        return "", _made(name, "recovered", f"The cycle was completed, after {cycles} that failed.")
+    if not found.told:
+        return "failed", _made(name, "failed", f"{sentence}\nThe next cycle tries again.")
+    if found.told == "failed" and failures >= found.settings.remind_after:
+        return "still-failing", _made(name, "still-failing", f"{failures} cycles failed in a row.\n{sentence}")
+    return found.told, None
+
+
+def unknown(name: str, sentence: str) -> News:
+    """For a failure that could not be remembered, as when the store itself is away."""
+    return _made(name, "failed", sentence)
+
+
+def _made(name: str, word: str, body: str) -> News:
+    return News(f"{PREFIX}.{word}", f"maxchimp: {name} {word.replace('-', ' ')}", body)
