@@ -8,7 +8,7 @@ from types import FrameType
 
 import typer
 
-from app.commands import check, fields, history, sandbox, setup, sync
+from app.commands import check, fields, history, sandbox, setup, sync, web
 from app.doors import run
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for topic in (setup, check, fields, sync, history, sandbox):
+for topic in (setup, check, fields, sync, history, web, sandbox):
     topic.register(app)
 
 

@@ -71,11 +71,11 @@ class PlanView:
         many = "entries" if noun == "entry" else "members"
         show.heading(f"\n{name}: {show.number(len(rows), noun, many)} {OPERATIONS[op]}")
         shown = rows if self.every else rows[:LIMIT]
-        show.table(["who", "field", "now", "then", "rule"], [line for row in shown for line in self._lines(row)])
+        show.table(["who", "field", "now", "then", "rule"], [line for row in shown for line in self.lines(row)])
         if len(shown) < len(rows):
             show.say(f"... and {len(rows) - len(shown)} more; --all shows them")
 
-    def _lines(self, row: dict[str, Any]) -> list[tuple[str, ...]]:
+    def lines(self, row: dict[str, Any]) -> list[tuple[str, ...]]:
         """One line per field; the person stands on the first."""
         lines: list[tuple[str, ...]] = []
         for position, item in enumerate(row["fields"]):

@@ -71,6 +71,10 @@ def entry(client: Maximizer, scope: Sequence[str], client_id: str, number: int) 
     return next((row for row in rows if id_of(row) == (client_id, number)), None)
 
 
+def entry_by_key(client: Maximizer, scope: Sequence[str], key: str) -> Row | None:
+    return next(iter(_found(client, scope_of(scope), queries.by_key(key))), None)
+
+
 def create(client: Maximizer, data: Mapping[str, Any]) -> str:
     body = {"AbEntry": {"Data": {"Key": None, **data}}, "Compatibility": {"AbEntryKey": "2.0"}}
     method = client.dialect.methods["create"]
