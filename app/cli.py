@@ -8,7 +8,7 @@ from types import FrameType
 
 import typer
 
-from app.commands import check, connections, fields, history, report, sandbox, serve, setup, store, sync
+from app.commands import check, connections, fields, history, report, sandbox, serve, setup, store, sync, web
 from app.doors import run
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for topic in (setup, connections, check, fields, sync, report, history, serve, store, sandbox):
+for topic in (setup, connections, check, fields, sync, report, history, serve, web, store, sandbox):
     topic.register(app)
 
 

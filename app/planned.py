@@ -76,7 +76,7 @@ class PlanView:
         many = "entries" if noun == "entry" else "members"
         self._heading(f"{name}: {show.number(len(rows), noun, many)}", op, rows)
         shown = rows if self.every else rows[:LIMIT]
-        show.table(["who", "field", "now", "then", "rule"], [line for row in shown for line in self._lines(row)])
+        show.table(["who", "field", "now", "then", "rule"], [line for row in shown for line in self.lines(row)])
         if len(shown) < len(rows):
             show.say(f"... and {len(rows) - len(shown)} more; --all shows them")
 
@@ -90,7 +90,7 @@ class PlanView:
         else:
             show.heading(f"\n{what} {OPERATIONS[op]}, {done} of them done")
 
-    def _lines(self, row: dict[str, Any]) -> list[tuple[str, ...]]:
+    def lines(self, row: dict[str, Any]) -> list[tuple[str, ...]]:
         """One line per field; the person stands on the first."""
         lines: list[tuple[str, ...]] = []
         for position, item in enumerate(row["fields"]):

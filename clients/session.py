@@ -79,6 +79,7 @@ class Answer:
 class Session:
     """Sends requests for one side; safe to share between threads.
 
+    ``sends`` limits the tries of every operation, for callers that somebody is waiting for.
     ``pacing`` is (calls, seconds): no more than that many sends within any such span. ``opener`` may mount adapters;
     ``sleep``, ``rng`` and ``clock`` are for tests. ``calls`` counts operations by name, ``sends`` counts requests.
     """
@@ -95,8 +96,10 @@ class Session:
         rng: random.Random | None = None,
         clock: Callable[[], float] = time.monotonic,
         ca_file: str | None = None,
+        sends: int = SENDS,
     ) -> None:
         self.side: Side = side
+        self.most_sends = sends
         self.pacing = pacing
         self.calls: Counter[str] = Counter()
         self.sends = 0
@@ -158,7 +161,7 @@ class Session:
         if self._failures >= BREAKER or self._fruitless >= PATIENCE:
             raise NotApplied(self.side, operation, "not sent: this side failed too often, or for too long")
         last = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(max(1, tries)),
+            stop=tenacity.stop_after_attempt(max(1, min(tries, self.most_sends))),
             retry=tenacity.retry_if_result(lambda outcome: outcome.kind in _AGAIN[retry]),
             wait=lambda state: self._wait(outcomes[-1], state.attempt_number),
             sleep=self._sleep,

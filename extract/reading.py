@@ -38,8 +38,7 @@ class Reading:
     @property
     def scope(self) -> list[str]:
         """Fields to read of an entry."""
-        refs = [m.maximizer.ref for m in self.layout.mappings]
-        return [*dict.fromkeys([*refs, "Email1", "Email2", "Email3", self.layout.flag_ref, self.layout.marker_ref])]
+        return scope_of(self.layout)
 
     def stage(self, side: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Canonical values of a page into the snapshot table; the later of two readings of a record stays."""
@@ -58,6 +57,12 @@ class Reading:
             with begin(self.engine) as db:
                 put = snapshots.stage_members if side == "mailchimp" else snapshots.stage_entries
                 put(db, self.run_id, records.missing(side, keys))
+
+
+def scope_of(layout: Layout) -> list[str]:
+    """Fields to read of an entry: the mapped ones, and those that every sync looks at."""
+    refs = [m.maximizer.ref for m in layout.mappings]
+    return [*dict.fromkeys([*refs, "Email1", "Email2", "Email3", layout.flag_ref, layout.marker_ref])]
 
 
 @dataclass(frozen=True)

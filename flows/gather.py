@@ -44,7 +44,7 @@ def gather(
     fresh = {side: links.unlinked(db, connection_id, run_id, side) for side in KEY}
     members = snapshots.members(db, run_id, [*ours["contact_id"], *fresh["mailchimp"]])
     entries = snapshots.entries(db, run_id, [*ours["entry_id"], *fresh["maximizer"]])
-    waiting = _parked(parking.open_rows(db, connection_id), again=again)
+    waiting = parked(parking.open_rows(db, connection_id), again=again)
     entries = _that_matter(entries, members, {*ours["entry_id"], *waiting["entry_id"]})
     holders = _holders(db, connection_id, run_id, members, entries, ours, full=full)
     suppressed = [_suppressed(db, connection_id, members, entries, reason) for reason in (None, "erased")]
@@ -122,7 +122,7 @@ def _holders(
     return pd.concat([last[now.columns.tolist()], now], ignore_index=True).drop_duplicates(ignore_index=True)
 
 
-def _parked(rows: pd.DataFrame, *, again: bool) -> pd.DataFrame:
+def parked(rows: pd.DataFrame, *, again: bool = False) -> pd.DataFrame:
     """Open quarantine rows with the records they are about, and whether what was refused is still ``held``.
 
     A refusal that may pass is tried again, and after a change of mappings (``again``) every one.

@@ -29,16 +29,23 @@ Progress = Callable[[str], None]
 
 
 def launch(
-    connection: str, asked: Asked, *, progress: Progress = lambda text: None, settings: Settings | None = None
+    connection: str,
+    asked: Asked,
+    *,
+    progress: Progress = lambda text: None,
+    settings: Settings | None = None,
+    stop: threading.Event | None = None,
 ) -> dict[str, Any]:
     """Run one cycle to its end and return its document (contract, "Commands").
 
-    A plan never runs through Prefect. Raises MaxchimpError; ``result`` is the run's document when a run was opened.
+    A plan never runs through Prefect. ``stop``: set by a caller that is not the main thread, to let a cycle end early.
+    Raises MaxchimpError; ``result`` is the run's document when a run was opened.
     """
     settings = settings or load_settings(connection)
     at_home(settings.home_dir)
     api = "" if asked.kind == "plan" else prefect_api(settings.home_dir)
     with opened(connection, asked, settings, progress) as cycle:
+        cycle.stop = stop or cycle.stop
         try:
             if api:
                 from flows.sync import tell

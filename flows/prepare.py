@@ -66,8 +66,11 @@ def check_address_book(connection: Connection, services: Services) -> None:
             )
 
 
-def prepare(engine: Engine, connection: Connection, services: Services) -> Prepared:
-    """Read both schemas and resolve the mappings; Blocked for what no cycle can do without (R41, R48)."""
+def prepare(engine: Engine, connection: Connection, services: Services, *, keep: bool = True) -> Prepared:
+    """Read both schemas and resolve the mappings; Blocked for what no cycle can do without (R41, R48).
+
+    ``keep``: option pairs found now are stored; without it nothing is.
+    """
     rows = connections.mappings(engine, connection.id)
     known = read_list(services, connection, groups=[r.mailchimp_ref for r in rows])
     if known.groups == 0:
@@ -85,7 +88,7 @@ def prepare(engine: Engine, connection: Connection, services: Services) -> Prepa
     for tag in (CLIENT_TAG, NUMBER_TAG):
         if known.find(tag) is None:
             raise Blocked("merge-fields-missing", f"the merge field {tag} does not exist", remedy="run: maxchimp setup")
-    mappings = tuple(resolve(engine, row, known, fields) for row in rows)
+    mappings = tuple(resolve(engine, row, known, fields, keep=keep) for row in rows)
     layout = Layout(
         # What is gone on one side cannot even be asked for.
         mappings=(_email(known), *(m for m in mappings if not _gone(m, known, fields))),

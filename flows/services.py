@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import requests
 
 from clients.mailchimp import Mailchimp
 from clients.maximizer import CLOUD, ON_PREMISE, Dialect, Maximizer
-from clients.session import Session
+from clients.session import SENDS, Session
 from domain.errors import Misconfigured, Side
 from flows.settings import Settings
 
@@ -29,10 +30,13 @@ class Services:
         return {"mailchimp": self.mailchimp.session.sends, "maximizer": self.maximizer.session.sends}
 
 
-def connect(settings: Settings, dialect: str = "", *, opener: Opener | None = None, parallel: int = 4) -> Services:
+def connect(
+    settings: Settings, dialect: str = "", *, opener: Opener | None = None, parallel: int = 4, sends: int = SENDS
+) -> Services:
     """Clients for a connection; Misconfigured names the settings that are missing.
 
-    Nothing is sent to either side yet; secrets that a Prefect server keeps are read from it.
+    Nothing is sent to either side yet; secrets that a Prefect server keeps are read from it. ``sends`` limits how often
+    one operation is tried: fewer where a person is waiting.
     """
     from flows.secret_keys import revealed
 
@@ -50,21 +54,20 @@ def connect(settings: Settings, dialect: str = "", *, opener: Opener | None = No
     missing = [name for name, value in needed.items() if not value]
     if missing:
         raise Misconfigured(f"not set: {', '.join(missing)}", remedy="set them in the environment or in .env")
-    secrets = settings.secrets()
+    make = {"opener": opener, "parallel": parallel, "sends": sends}
+    return Services(mailchimp_of(settings, **make), maximizer_of(settings, dialect, **make), settings)
 
-    def session(side: Side) -> Session:
-        return Session(
-            side,
-            secrets=secrets,
-            parallel=parallel,
-            opener=None if opener is None else lambda http: opener(side, http),
-        )
 
-    mailchimp = Mailchimp(
-        session("mailchimp"), settings.mailchimp_api_key.get_secret_value(), settings.mailchimp_url or None
-    )
-    maximizer = Maximizer(
-        session("maximizer"),
+def mailchimp_of(settings: Settings, **make: Any) -> Mailchimp:
+    """The client of Mailchimp alone; Misconfigured for a key that cannot be one. ``make``: as for ``connect``."""
+    key = settings.mailchimp_api_key.get_secret_value()
+    return Mailchimp(_session("mailchimp", settings, **make), key, settings.mailchimp_url or None)
+
+
+def maximizer_of(settings: Settings, dialect: str = "", **make: Any) -> Maximizer:
+    """The client of Maximizer alone; Misconfigured for an address that cannot be one. ``make``: as for ``connect``."""
+    return Maximizer(
+        _session("maximizer", settings, **make),
         settings.maximizer_url,
         database=settings.maximizer_database,
         user=settings.maximizer_user,
@@ -72,7 +75,18 @@ def connect(settings: Settings, dialect: str = "", *, opener: Opener | None = No
         token=settings.maximizer_token.get_secret_value(),
         dialect=read_dialect(dialect),
     )
-    return Services(mailchimp, maximizer, settings)
+
+
+def _session(
+    side: Side, settings: Settings, *, opener: Opener | None = None, parallel: int = 4, sends: int = SENDS
+) -> Session:
+    return Session(
+        side,
+        secrets=settings.secrets(),
+        parallel=parallel,
+        sends=sends,
+        opener=None if opener is None else lambda http: opener(side, http),
+    )
 
 
 def read_dialect(text: str) -> Dialect | None:

@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     maximizer_token: SecretStr = SecretStr("")
     secret_key: SecretStr = SecretStr("")
     notify_url: SecretStr = SecretStr("")
+    page_url: str = ""
+    administrators: str = ""
+    tab_key_parameter: str = "CurrentKey"
+    tab_token_parameter: str = "IdentityToken"  # noqa: S105 (a name)
     home_dir: Path = Path("data/local")
     log_format: Literal["text", "json"] = "text"
 
@@ -49,7 +53,17 @@ class Settings(BaseSettings):
 
 
 def load_settings(connection: str | None = None) -> Settings:
-    """Settings of one connection; Misconfigured when its name cannot be one."""
+    """Settings of one connection: of the environment, and where that is silent what the set-up page has kept.
+
+    Misconfigured when its name cannot be one.
+    """
+    from flows.kept import filled
+
+    return filled(from_environment(connection))
+
+
+def from_environment(connection: str | None = None) -> Settings:
+    """What the environment and ``.env`` say, and nothing else."""
     plain = Settings()
     name = connection or plain.connection
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name):

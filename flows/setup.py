@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
 
+from clients.mailchimp import Mailchimp
 from clients.maximizer import Maximizer
 from domain.errors import Blocked, Misconfigured, Refused
 from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG
@@ -93,7 +94,12 @@ def set_up(engine: Engine, services: Services, wish: Wish, *, now: Callable[[], 
 
 def account_summary(services: Services) -> dict[str, Any]:
     """What R37 shows of a valid key: account, contact, plan, industry, subscribers, last login."""
-    account = services.mailchimp.account()
+    return summary_of(services.mailchimp)
+
+
+def summary_of(mailchimp: Mailchimp) -> dict[str, Any]:
+    """The same of one client alone."""
+    account = mailchimp.account()
     person = " ".join(part for part in (account.get("first_name"), account.get("last_name")) if part)
     return {
         "account_id": account["account_id"],

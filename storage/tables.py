@@ -340,6 +340,26 @@ lease = Table(
     Column("expires_at", Float, nullable=False),
 )
 
+# What was typed into the set-up page, encrypted with a key that is not in this database (hazard S20). ``hint``: the
+# last characters, so that a person recognises it.
+credential = Table(
+    "credential",
+    metadata,
+    Column("connection_name", String(100), primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("hint", String(8), nullable=False),
+    Column("changed_at", Float, nullable=False),
+)
+
+# One-time codes that were used, until they would have run out anyway: every web process of a deployment sees them.
+spent_code = Table(
+    "spent_code",
+    metadata,
+    Column("code_id", String(64), primary_key=True),
+    Column("expires_at", Float, nullable=False),
+)
+
 # Keys that are ours alone, such as the one under which suppressed addresses are hashed.
 secret = Table(
     "secret",

@@ -73,9 +73,9 @@ def fields(call: Call) -> None:
 
     Says for each Mailchimp field which Maximizer fields it may be mapped to.
     """
-    known, listed = _both_sides(call)
-    mapped = _mappings(call)
-    left, right = _mailchimp_rows(known, listed, mapped), _maximizer_rows(known, listed, mapped)
+    known, listed = both_sides(call)
+    mapped = mapped_rows(call)
+    left, right = mailchimp_rows(known, listed, mapped), maximizer_rows(known, listed, mapped)
 
     def tell() -> None:
         show.heading("Mailchimp")
@@ -107,7 +107,7 @@ def fields(call: Call) -> None:
 
 def map_list(call: Call) -> None:
     """Show the mappings."""
-    rows = [_shown(row) for row in _mappings(call)]
+    rows = [_shown(row) for row in mapped_rows(call)]
 
     def tell() -> None:
         fixed = ["EMAIL", "Email1", "always"]
@@ -121,13 +121,7 @@ def map_add(call: Call, tag: TAG, field: FIELD, basic: BASIC = None) -> None:
 
     The next sync is a full one.
     """
-    known, listed = _both_sides(call)
-    old = _mapped(call, _tag(known, tag))
-    if old is not None:
-        raise Misconfigured(
-            f"{old.tag} is mapped to {old.field} already", remedy=f"maxchimp map modify {old.tag} FIELD changes that"
-        )
-    _put(call, known, listed, tag, field, basic or "protect")
+    _tell_put(call, add(call, tag, field, basic))
 
 
 def map_modify(call: Call, tag: TAG, field: FIELD, basic: BASIC = None) -> None:
@@ -135,26 +129,55 @@ def map_modify(call: Call, tag: TAG, field: FIELD, basic: BASIC = None) -> None:
 
     The next sync is a full one.
     """
-    known, listed = _both_sides(call)
-    old = _mapped(call, _tag(known, tag))
-    if old is None:
-        raise Misconfigured(f"{_tag(known, tag)} is not mapped", remedy="maxchimp map add TAG FIELD makes a mapping")
-    kept: Basic = "update" if old.basic_update and not old.maximizer_ref.startswith("Udf/") else "protect"
-    _put(call, known, listed, tag, field, basic or kept, given=basic is not None)
+    _tell_put(call, modify(call, tag, field, basic))
 
 
 def map_remove(call: Call, tag: TAG) -> None:
     """Remove a mapping; both sides stay as they are."""
+    old = remove(call, tag)
+    call.answer({"removed": _shown(old)}, lambda: show.say(f"{old.tag} is no longer mapped to {old.field}"))
+
+
+def _tell_put(call: Call, row: MappingRow) -> None:
+    call.answer(_shown(row), lambda: show.say(f"{row.tag} is mapped to {row.field}; the next sync is a full one"))
+
+
+# What the commands do; the set-up page does the same.
+
+
+def add(call: Call, tag: str, field: str, basic: Basic | None = None) -> MappingRow:
+    """A new mapping; Misconfigured when the tag is mapped already, or the fields do not go together."""
+    known, listed = both_sides(call)
+    old = _mapped(call, _tag(known, tag))
+    if old is not None:
+        raise Misconfigured(
+            f"{old.tag} is mapped to {old.field} already", remedy=f"maxchimp map modify {old.tag} FIELD changes that"
+        )
+    return _put(call, known, listed, tag, field, basic or "protect")
+
+
+def modify(call: Call, tag: str, field: str, basic: Basic | None = None) -> MappingRow:
+    """Another field, or another rule for a basic field; Misconfigured when the tag is not mapped."""
+    known, listed = both_sides(call)
+    old = _mapped(call, _tag(known, tag))
+    if old is None:
+        raise Misconfigured(f"{_tag(known, tag)} is not mapped", remedy="maxchimp map add TAG FIELD makes a mapping")
+    kept: Basic = "update" if old.basic_update and not old.maximizer_ref.startswith("Udf/") else "protect"
+    return _put(call, known, listed, tag, field, basic or kept, given=basic is not None)
+
+
+def remove(call: Call, tag: str) -> MappingRow:
+    """The mapping that was; Misconfigured for EMAIL and for what is not mapped (R19)."""
     from storage import connections
 
     if tag.strip().upper() == "EMAIL":
         raise Misconfigured("the mapping of EMAIL cannot be removed", remedy="nothing to do")
     old = _mapped(call, tag.strip())
     if old is None:
-        tags = ", ".join(row.tag for row in _mappings(call)) or "none"
+        tags = ", ".join(row.tag for row in mapped_rows(call)) or "none"
         raise Misconfigured(f"{tag!r} is not mapped", remedy=f"mapped are: {tags}")
     connections.remove_mapping(call.store, call.connection.id, old.tag)
-    call.answer({"removed": _shown(old)}, lambda: show.say(f"{old.tag} is no longer mapped to {old.field}"))
+    return old
 
 
 def _put(
@@ -166,7 +189,7 @@ def _put(
     basic: Basic,
     *,
     given: bool = True,
-) -> None:
+) -> MappingRow:
     from flows.describe import find_field
     from flows.setup import put_mapping
 
@@ -178,13 +201,12 @@ def _put(
                 remedy="leave --basic out",
             )
         basic = "protect"
-    row = put_mapping(
+    return put_mapping(
         call.store, call.connection, known, wanted.name, tag, fields=listed, basic_update=basic == "update"
     )
-    call.answer(_shown(row), lambda: show.say(f"{row.tag} is mapped to {row.field}; the next sync is a full one"))
 
 
-def _both_sides(call: Call) -> tuple[Audience, tuple[MaximizerField, ...]]:
+def both_sides(call: Call) -> tuple[Audience, tuple[MaximizerField, ...]]:
     """Fields of the list and of the Address Book, with the options of groups left out."""
     from flows.describe import address_book, audience
 
@@ -202,14 +224,14 @@ def _tag(known: Audience, text: str) -> str:
     return find_tag(known, text).tag
 
 
-def _mappings(call: Call) -> list[MappingRow]:
+def mapped_rows(call: Call) -> list[MappingRow]:
     from storage import connections
 
     return connections.mappings(call.store, call.connection.id)
 
 
 def _mapped(call: Call, tag: str) -> MappingRow | None:
-    return next((row for row in _mappings(call) if row.tag.casefold() == tag.casefold()), None)
+    return next((row for row in mapped_rows(call) if row.tag.casefold() == tag.casefold()), None)
 
 
 def _shown(row: MappingRow) -> dict[str, Any]:
@@ -222,7 +244,7 @@ def _shown(row: MappingRow) -> dict[str, Any]:
     }
 
 
-def _mailchimp_rows(
+def mailchimp_rows(
     known: Audience, listed: Sequence[MaximizerField], mapped: Sequence[MappingRow]
 ) -> list[dict[str, Any]]:
     from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG
@@ -243,7 +265,7 @@ def _mailchimp_rows(
     ]
 
 
-def _maximizer_rows(
+def maximizer_rows(
     known: Audience, listed: Sequence[MaximizerField], mapped: Sequence[MappingRow]
 ) -> list[dict[str, Any]]:
     tags = {f.ref: f.tag for f in known.fields}

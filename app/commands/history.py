@@ -22,10 +22,10 @@ def register(app: typer.Typer) -> None:
     alone(group)(runs_list)
     command(group, "show")(runs_show)
     app.add_typer(group, name="runs")
-    waiting = typer.Typer(help="Records that wait for a person.", no_args_is_help=True)
-    command(waiting, "list")(quarantine_list)
-    command(waiting, "release")(quarantine_release)
-    app.add_typer(waiting, name="quarantine")
+    parked = typer.Typer(help="Records that wait for a person.", no_args_is_help=True)
+    command(parked, "list")(quarantine_list)
+    command(parked, "release")(quarantine_release)
+    app.add_typer(parked, name="quarantine")
 
 
 def runs_list(call: Call) -> None:
@@ -92,7 +92,7 @@ def _written(run: Run) -> list[str]:
 
 def quarantine_list(call: Call) -> None:
     """What waits for a person, and why."""
-    rows = _waiting(call)
+    rows = waiting(call)
 
     def tell() -> None:
         if not rows:
@@ -116,10 +116,16 @@ def quarantine_release(
     call: Call, row_id: Annotated[int, typer.Argument(metavar="ID", help="As shown by: quarantine list.")]
 ) -> None:
     """Let a record be tried again in the next sync."""
+    release(call, row_id)
+    call.answer({"released": row_id}, lambda: show.say(f"{row_id} is tried again in the next sync"))
+
+
+def release(call: Call, row_id: int) -> None:
+    """Let a record be tried again; Misconfigured when nothing waits under that number."""
     from storage import parking
     from storage.engine import begin
 
-    known = any(row["id"] == row_id for row in _waiting(call))
+    known = any(row["id"] == row_id for row in waiting(call))
     if known:
         with begin(call.store) as db:
             known = parking.release(db, row_id)
@@ -127,10 +133,9 @@ def quarantine_release(
         raise Misconfigured(
             f"nothing waits under the number {row_id}", remedy="maxchimp quarantine list shows what waits"
         )
-    call.answer({"released": row_id}, lambda: show.say(f"{row_id} is tried again in the next sync"))
 
 
-def _waiting(call: Call) -> list[dict[str, Any]]:
+def waiting(call: Call) -> list[dict[str, Any]]:
     from storage import parking
     from storage.engine import reading
 

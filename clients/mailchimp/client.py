@@ -152,6 +152,22 @@ class Mailchimp:
         members = [_member(row, "find members", write=False) for row in rows]
         return [row for row in members if row.get("unique_email_id") == unique_email_id]
 
+    def activity(self, list_id: str, address_hash: str, *, count: int = LIMIT) -> Rows:
+        """The newest events of a member (at most 1000), newest first: sent, open, click, bounce and unsub only.
+
+        ``activity_type``, ``created_at_timestamp``, ``campaign_id``, ``campaign_title`` and what the type adds.
+        """
+        path = f"/lists/{_part(list_id)}/members/{_part(address_hash)}/activity-feed"
+        params: dict[str, str | int] = {
+            "count": count,
+            "activity_filters": "sent,open,click,bounce,unsub",
+            "exclude_fields": "_links",
+        }
+        rows = self._get(path, "read activity", params).get("activity")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise failed("read activity", "activity is not a list of objects", write=False)
+        return rows
+
     # Members: writing
 
     def add_members(self, list_id: str, rows: Sequence[Mapping[str, Any]], *, lenient: bool = False) -> BatchAnswer:

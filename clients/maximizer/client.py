@@ -90,6 +90,18 @@ class Maximizer:
         display = look(data, "Data", "AddressBook", "DisplayValue") or database
         return {"database": str(database), "display": str(display), "user": str(user)}
 
+    def confirmed_session(self) -> dict[str, str]:
+        """{"database", "user"} of a token that the server calls valid, only as the server itself says; never assumed.
+
+        Raises CredentialsRefused for a token that it does not accept, BrokenAnswer when it does not tell both.
+        """
+        self.call("TokenValid", {})
+        data = self.call("GetSessionInfo", _SESSION_INFO)
+        database, user = look(data, "Data", "AddressBook", "Database"), look(data, "Data", "User", "Key", "Uid")
+        if not (isinstance(database, str) and database and isinstance(user, str) and user):
+            raise BrokenAnswer("maximizer", "GetSessionInfo", "the Address Book or the user is not named")
+        return {"database": database, "user": user}
+
     def call(self, method: str, body: Mapping[str, Any], *, retry: Retry | None = None) -> dict[str, Any]:
         """One call with the token added; the answer's object, whose Code is 0.
 
@@ -190,6 +202,10 @@ class Maximizer:
     def companies(self) -> list[tuple[str, int]]:
         """(Client ID, Contact Number) of every Company, for counting."""
         return entries.companies(self)
+
+    def entry_by_key(self, scope: Sequence[str], key: str) -> Row | None:
+        """One entry of any type by its key string of this session, or None."""
+        return entries.entry_by_key(self, scope, key)
 
     def create_entry(self, data: Mapping[str, Any]) -> str:
         """Create an entry and answer its key; Ambiguous when the answer does not name it."""

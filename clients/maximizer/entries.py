@@ -77,6 +77,10 @@ def companies(client: Maximizer) -> list[tuple[str, int]]:
     return [id_of(row) for page in _pages(client, KEY_ONLY, COMPANIES, PAGE) for row in page]
 
 
+def entry_by_key(client: Maximizer, scope: Sequence[str], key: str) -> Row | None:
+    return next(iter(_found(client, scope_of(scope), queries.by_key(key))), None)
+
+
 def create(client: Maximizer, data: Mapping[str, Any]) -> str:
     body = {"AbEntry": {"Data": {"Key": None, **data}}, "Compatibility": {"AbEntryKey": "2.0"}}
     method = client.dialect.methods["create"]

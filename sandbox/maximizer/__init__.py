@@ -11,6 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlencode
 
 from sandbox.clock import Clock
 from sandbox.door import Request, Response
@@ -51,10 +52,13 @@ class Maximizer(People):
         "copy_entry",
         "hide",
         "unhide",
+        "hide_from",
         "protect",
         "entry",
         "listed",
         "expire_tokens",
+        "add_viewer",
+        "show_tab",
     )
 
     def __init__(
@@ -122,6 +126,30 @@ class Maximizer(People):
     def expire_tokens(self) -> None:
         """Every session is over; personal access tokens stay valid."""
         self.sessions.expire()
+
+    def add_viewer(self, user: str, password: str) -> None:
+        """Another user of this Address Book, who may read everything that is not hidden from them."""
+        self.sessions.viewers[user] = password
+
+    def log_in(self, user: str) -> str:
+        """The token of a new session of a viewer. Raises KeyError for nobody."""
+        if user not in self.sessions.viewers:
+            raise KeyError(user)
+        return self.sessions.begin_viewer(user, self.database.quirks).token
+
+    def show_tab(self, user: str, key: Key, tab: str) -> str:
+        """A viewer looks at an entry with the page `tab` as its following tab; path of Web Access's own page.
+
+        The tab is given the key and the token as parameters. Their names are a guess (fact sheet section 6).
+        """
+        token = self.log_in(user)
+        session = self.sessions.find(token, self.database.quirks)
+        entry = self.database.book.get((str(key[0]), int(key[1])))
+        assert session is not None
+        if entry is None:
+            raise KeyError(key)
+        given = urlencode({"CurrentKey": session.keys.write(entry), "IdentityToken": token})
+        return f"{WEB_PATH}?{urlencode({'tab': self._api.frame(f'{tab}?{given}')})}"
 
     def revoke_token(self) -> None:
         """The personal access token is withdrawn."""

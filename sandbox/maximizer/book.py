@@ -67,6 +67,7 @@ class Book:
         self.rows: dict[int, Entry] = {}
         self.keys: dict[Key, Entry] = {}
         self.hidden: set[int] = set()
+        self.hidden_from: dict[str, set[int]] = {}
         self.protected: set[int] = set()
         self.notes: Counter[Key] = Counter()
         self.version = 0
@@ -159,6 +160,8 @@ class Book:
             del self.rows[gone.seq], self.keys[gone.key], self._by_client[gone.client_id][gone.number]
             del self._by_date[bisect_left(self._by_date, _code(gone))]
             self.hidden.discard(gone.seq)
+            for hidden in self.hidden_from.values():
+                hidden.discard(gone.seq)
             self.protected.discard(gone.seq)
 
     def _date(self, entry: Entry) -> None:

@@ -72,7 +72,7 @@ class Entries:
         if version != self._found_at or len(self._found) > KEPT_SEARCHES:
             self._found.clear()
             self._found_at = version
-        memo = repr((query, order, sql, session.keys.salt))
+        memo = repr((query, order, sql, session.keys.salt, session.user))
         if "()" in memo or "search-lag" in database.quirks:  # $NOW(), $TODAY(): the answer moves with the clock
             memo += str(now)
         if memo not in self._found:
@@ -96,7 +96,13 @@ class Entries:
         lag = database.quirks.number("search-lag")
         if lag is not None and not _by_key(query):
             found = [seq for seq in found if book.rows[seq].created <= now - lag]
-        return [seq for seq in found if seq not in book.hidden] if book.hidden else found
+        hidden = self._hidden(session)
+        return [seq for seq in found if seq not in hidden] if hidden else found
+
+    def _hidden(self, session: Session) -> set[int]:
+        """Entries that this user may not read."""
+        book = self.database.book
+        return book.hidden_from.get(session.user, set()) if session.viewer else book.hidden
 
     def _ordered(self, found: list[int], order: list[Any]) -> list[int]:
         rows = self.database.book.rows
@@ -139,7 +145,7 @@ class Entries:
         query = value(asked, "Criteria", "SearchQuery") or {}
         key = session.keys.read(value(query, "ParentKey", "$EQ"))
         entry = self.database.book.get(key) if key else self._addressed(value(query, "Key", "$EQ"))
-        if entry is None or entry.seq in self.database.book.hidden:
+        if entry is None or entry.seq in self._hidden(session):
             return {"Data": []}
         row = {
             "Key": address_key(entry),
@@ -154,7 +160,7 @@ class Entries:
     def update_address(self, session: Session, asked: Object) -> dict[str, Any]:
         data = _data(asked)
         entry = self._addressed(value(data, "Key"))
-        if entry is None or entry.seq in self.database.book.hidden | self.database.book.protected:
+        if entry is None or entry.seq in self._hidden(session) | self.database.book.protected:
             raise ApiError(WRONG_KEY)
         stored = values.address("Address", data)
         self.database.book.write(entry, stored, session.user)
@@ -241,7 +247,7 @@ class Entries:
     def _entry(self, session: Session, given: Any) -> Entry:
         key = session.keys.read(value(given, "Value") or given)
         entry = self.database.book.get(key) if key else None
-        if entry is None or entry.seq in self.database.book.hidden:
+        if entry is None or entry.seq in self._hidden(session):
             raise ApiError(WRONG_KEY)
         return entry
 

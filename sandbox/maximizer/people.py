@@ -158,6 +158,11 @@ class People:
         self.database.book.hidden -= {self._entry(key).seq for key in keys}
         self.database.book.version += 1
 
+    def hide_from(self, user: str, keys: Iterable[Key]) -> None:
+        """Another user, one at the screens, may not read these entries."""
+        self.database.book.hidden_from.setdefault(user, set()).update(self._entry(key).seq for key in keys)
+        self.database.book.version += 1
+
     def protect(self, keys: Iterable[Key]) -> None:
         """The service user loses the right to modify them."""
         self.database.book.protected |= {self._entry(key).seq for key in keys}

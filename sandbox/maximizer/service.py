@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from html import escape
 from typing import Any
 
 from sandbox.door import Request, Response, json_response
@@ -36,6 +37,7 @@ class Api:
         self.definitions = Definitions(database)
         self.items = Items(database)
         self._recent: deque[float] = deque()
+        self._frames: list[str] = []
 
     @property
     def cloud(self) -> bool:
@@ -198,10 +200,29 @@ class Api:
         root = f"http://{request.headers.get('host', 'localhost')}"
         base = "/octopus" if self.cloud else "/MaximizerWebData"
         text = {"api": root + base, "ab": self.database.name}.get(asked)
+        if text is None and (framing := self._framing(request)):
+            return framing
         if text is None:
             page = b"<!DOCTYPE html><html><head><title>Maximizer</title></head><body>Log in</body></html>"
             return Response(200, page, {"Content-Type": "text/html; charset=utf-8"})
         return Response(200, text.encode(), {"Content-Type": "text/plain; charset=utf-8"})
+
+    def frame(self, url: str) -> int:
+        """Number of a page of Web Access that holds `url` in an iframe, as a following tab is held."""
+        self._frames.append(url)
+        return len(self._frames) - 1
+
+    def _framing(self, request: Request) -> Response | None:
+        number = request.query.get("tab", [""])[0]
+        if not number.isdigit() or int(number) >= len(self._frames):
+            return None
+        page = (
+            "<!DOCTYPE html><html lang=en><head><meta charset=utf-8><title>Address Book</title></head>"
+            "<body><h1>Address Book</h1>"
+            f'<iframe title="MailChimp" width="100%" height="700" src="{escape(self._frames[int(number)])}"></iframe>'
+            "</body></html>"
+        )
+        return Response(200, page.encode(), {"Content-Type": "text/html; charset=utf-8"})
 
     def _limited(self) -> Response | None:
         limit = self.database.quirks.number("rate-limit")

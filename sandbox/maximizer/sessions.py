@@ -17,7 +17,10 @@ LIFE_SECONDS = 86_400
 
 @dataclass
 class Session:
-    """`keys`: the key strings that mean something in this session. A personal access token does not run out."""
+    """`keys`: the key strings that mean something in this session. A personal access token does not run out.
+
+    `viewer`: somebody at the screens, with rights of their own; not the service user.
+    """
 
     token: str
     user: str
@@ -25,13 +28,14 @@ class Session:
     issued: float
     used: float
     personal: bool = False
+    viewer: bool = False
 
     def alive(self, now: float) -> bool:
         return self.personal or (now - self.used <= IDLE_SECONDS and now - self.issued <= LIFE_SECONDS)
 
 
 class Sessions:
-    """`personal`: the personal access tokens that are valid."""
+    """`personal`: the personal access tokens that are valid. `viewers`: passwords of other users, by user id."""
 
     def __init__(self, clock: Clock, database: str, user: str, password: str, seed: int) -> None:
         self.clock = clock
@@ -39,6 +43,7 @@ class Sessions:
         self.user = user
         self.password = password
         self.personal: set[str] = set()
+        self.viewers: dict[str, str] = {}
         self._seed = seed
         self._count = 0
         self._open: dict[str, Session] = {}
@@ -50,11 +55,20 @@ class Sessions:
             raise ApiError("Authentication failed: VendorId and AppKey are required.")
         if given[0] != self.database:
             raise ApiError(f"Authentication failed: there is no Address Book '{given[0]}'.")
-        if str(given[1]).casefold() != self.user.casefold() or given[2] != self.password:
+        if str(given[1]).casefold() == self.user.casefold() and given[2] == self.password:
+            return self._begin(self._secret(), quirks, personal=False)
+        viewer = next((name for name in self.viewers if name.casefold() == str(given[1]).casefold()), None)
+        if viewer is None or given[2] != self.viewers[viewer]:
             raise ApiError("Authentication failed: invalid user ID or password.")
+        return self.begin_viewer(viewer, quirks)
+
+    def begin_viewer(self, user: str, quirks: Quirks) -> Session:
+        """The session of somebody who logged in to Web Access."""
+        return self._begin(self._secret(), quirks, personal=False, viewer=user)
+
+    def _secret(self) -> str:
         self._count += 1
-        secret = hashlib.sha256(f"{self._seed}:{self._count}:{self.password}".encode()).hexdigest()
-        return self._begin(secret, quirks, personal=False)
+        return hashlib.sha256(f"{self._seed}:{self._count}:{self.password}".encode()).hexdigest()
 
     def of(self, request: Request, body: Mapping[str, Any], quirks: Quirks, cloud: bool) -> Session:
         """The caller's session, its ten minutes begun anew. Raises ApiError with "token" in its text."""
@@ -79,10 +93,10 @@ class Sessions:
         """Ends every session; personal access tokens stay."""
         self._open = {token: session for token, session in self._open.items() if session.personal}
 
-    def _begin(self, token: str, quirks: Quirks, personal: bool) -> Session:
+    def _begin(self, token: str, quirks: Quirks, personal: bool, viewer: str = "") -> Session:
         salt = "" if "keys-stable" in quirks else hashlib.sha256(f"salt:{token}".encode()).hexdigest()[:6]
         now = self.clock.now()
-        session = self._open[token] = Session(token, self.user, Keys(salt), now, now, personal)
+        session = self._open[token] = Session(token, viewer or self.user, Keys(salt), now, now, personal, bool(viewer))
         return session
 
 

@@ -1,0 +1,170 @@
+"""Set-up, runs: plan, Sync Entire List, history, quarantine, quality report."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from app.commands import history
+from app.planned import PlanView
+from app.web import words
+from app.web.mapping import call_of
+from app.web.site import Answer, Door, Given, Site, audit
+from app.web.tokens import Pass
+from domain.errors import Misconfigured
+from flows.cycle import Asked
+from flows.launch import launch
+from storage import changes, runs
+from storage.engine import reading
+
+SYNC = "SYNC"  # to be typed before everything is written (hazard S8)
+SHOWN = 100  # changes of a plan on the page; the command line shows all
+REPORT_LIMIT = 20 * 1024 * 1024
+
+
+class Nothing(Given):
+    pass
+
+
+class Planning(Given):
+    full: bool = False
+
+
+class Applying(Given):
+    plan: int
+    full: bool = False
+    confirm: str = ""
+
+
+class Number(Given):
+    id: int
+
+
+# ---------------------------------------------------------------- plan and sync
+
+
+def plan(site: Site, who: Pass, given: Planning) -> Answer:
+    """Begin a plan; nothing is written to either side."""
+    _start(site, who, "the plan", Asked(kind="plan", full=given.full))
+    return _job(site)
+
+
+def apply(site: Site, who: Pass, given: Applying) -> Answer:
+    """Do exactly what a plan showed; of the whole list only with the typed word."""
+    if given.confirm != SYNC:
+        raise Misconfigured("this writes to both sides", remedy=f"type {SYNC} to do it on purpose")
+    kind: Any = "backfill" if given.full else "sync"
+    audit(who, "started", run=kind, plan=given.plan)
+    name = "Sync Entire List" if given.full else "the sync"
+    _start(site, who, name, Asked(kind=kind, full=given.full, plan=given.plan))
+    return _job(site)
+
+
+def _start(site: Site, who: Pass, name: str, asked: Asked) -> None:
+    connection = site.known.name  # the connection exists, else this says what to do
+
+    def work(progress: Callable[[str], None], stop: threading.Event) -> dict[str, Any]:
+        return launch(connection, asked, progress=progress, settings=site.settings, stop=stop)
+
+    site.jobs.start(name, who.user, work)
+
+
+def job(site: Site, who: Pass, given: Nothing) -> Answer:
+    """How the newest job is getting on; what it came to when it is over."""
+    return _job(site)
+
+
+def _job(site: Site) -> str:
+    latest = site.jobs.latest
+    if latest is None:
+        return words.render("job_none")
+    if latest.running:
+        return words.render("job", job=latest, seconds=int(max(0, site.now() - latest.started)))
+    planned = _planned(site, latest.result) if latest.result else None
+    return words.render("job_over", job=latest, result=latest.result, planned=planned, sync=SYNC, shown=SHOWN)
+
+
+def _planned(site: Site, result: dict[str, Any]) -> dict[str, Any] | None:
+    """The plan of a planned or refused run, as the command line shows it."""
+    if result["kind"] != "plan":
+        return None
+    view = PlanView(call_of(site), result, every=True)
+    rows = [
+        {
+            "side": row["side"].capitalize(),
+            "op": row["op"],
+            "who": f"link {row['link']}" if row["link"] is not None else (row["entry"] or row["member"]),
+            "lines": view.lines(row),
+        }
+        for row in view.changes[:SHOWN]
+    ]
+    return {
+        "id": view.run_id,
+        "state": view.run.state,
+        "full": view.run.full,
+        "counts": view.counts,
+        "rows": rows,
+        "total": len(view.changes),
+        "parked": view.notes.get("parked", []),
+        "findings": view.notes.get("findings", []),
+    }
+
+
+# ---------------------------------------------------------------- history
+
+
+def show(site: Site, who: Pass, given: Nothing) -> Answer:
+    connection = site.known
+    return words.render(
+        "runs",
+        runs=runs.latest(site.engine, connection.id, 20),
+        waiting=history.waiting(call_of(site)),
+        report=_newest(site.settings.home_dir),
+        full_reason=connection.full_reason,
+        busy=site.jobs.latest is not None and site.jobs.latest.running,
+    )
+
+
+def one(site: Site, who: Pass, given: Number) -> Answer:
+    """One run: counts, stages, changes by state."""
+    run = runs.get(site.engine, given.id)
+    if run is None or run.connection_id != site.known.id:
+        raise Misconfigured(f"there is no run {given.id} of this connection", remedy="look at the list of runs")
+    with reading(site.engine) as db:
+        made = changes.of_run(db, run.id)
+    states = {str(state): int(count) for state, count in made["state"].value_counts().sort_index().items()}
+    return words.render("run", run=run, states=states)
+
+
+def release(site: Site, who: Pass, given: Number) -> Answer:
+    """Let a record be tried again in the next sync."""
+    history.release(call_of(site), given.id)
+    audit(who, "released", quarantine=given.id)
+    return show(site, who, Nothing())
+
+
+def report(site: Site, who: Pass, given: Nothing) -> Answer:
+    """The newest quality report: one file that needs nothing else."""
+    newest = _newest(site.settings.home_dir)
+    if newest is None or newest.stat().st_size > REPORT_LIMIT:
+        raise Misconfigured("there is no quality report yet", remedy="maxchimp report makes one")
+    return {"name": newest.name, "text": newest.read_text("utf-8"), "type": "text/html"}
+
+
+def _newest(home: Path) -> Path | None:
+    """Of the reports under HOME_DIR/reports."""
+    found = [path for path in (home / "reports").glob("**/*.html") if path.is_file() and not path.is_symlink()]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+DOORS: dict[str, Door] = {
+    "/api/setup/plan": Door("setup", Planning, plan),
+    "/api/setup/apply": Door("setup", Applying, apply),
+    "/api/setup/job": Door("setup", Nothing, job),
+    "/api/setup/runs": Door("setup", Nothing, show),
+    "/api/setup/runs/one": Door("setup", Number, one),
+    "/api/setup/runs/release": Door("setup", Number, release),
+    "/api/setup/runs/report": Door("setup", Nothing, report),
+}

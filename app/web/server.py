@@ -1,0 +1,126 @@
+"""Starting and stopping the page: in a thread of this process, on this machine only; a proxy brings it to others."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+
+from app.web.application import application
+from app.web.site import Site
+from app.web.tokens import LOGIN, Tokens, keys
+from domain.errors import Incomplete, Misconfigured
+from flows.services import Opener
+from flows.settings import Settings, load_settings
+from storage import schema
+from storage.engine import open_store
+
+HOST = "127.0.0.1"
+START, STOP = 20.0, 10.0  # seconds that starting and stopping may take
+log = logging.getLogger("maxchimp.web")
+
+
+class Page:
+    """A page that is being served. ``url`` is without a trailing slash."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.url = f"http://{HOST}:{site.port}"
+
+    def login_link(self) -> str:
+        """An address that opens set-up once, within ten minutes; what stands behind the # is sent nowhere."""
+        return login_link(self.site.tokens, self.site.settings, self.url)
+
+
+def login_link(tokens: Tokens, settings: Settings, url: str) -> str:
+    """The same for a page that another process serves from the same store."""
+    user = os.environ.get("USER") or os.environ.get("USERNAME") or "command line"
+    given = tokens.begun("setup", settings.connection, f"{user} (login link)", admin=True)
+    return f"{url}/#code={tokens.code(given, LOGIN)}"
+
+
+def tokens_of(engine: Engine, settings: Settings) -> Tokens:
+    return Tokens(keys(engine, settings.secret_key.get_secret_value()), engine)
+
+
+@contextmanager
+def serving(
+    settings: Settings,
+    port: int = 0,
+    *,
+    engine: Engine | None = None,
+    opener: Opener | None = None,
+    reload: Callable[[], Settings] | None = None,
+) -> Iterator[Page]:
+    """Serve the page of one connection until the block ends; port 0 takes a free one.
+
+    The store is made when there is none (as ``maxchimp setup`` does). Raises Misconfigured for a port that is taken or
+    a store of another version.
+    """
+    import uvicorn
+
+    own = engine is None
+    store = engine or open_store(settings.database_url.get_secret_value())
+    try:
+        if schema.current(store) is None:
+            schema.migrate(store)
+        schema.require_current(store)
+        listening = _listen(port)
+        taken = int(listening.getsockname()[1])
+        name = settings.connection
+        again = reload or (lambda: load_settings(name))
+        site = Site(store, settings, tokens_of(store, settings), taken, opener=opener, reload=again)
+        config = uvicorn.Config(
+            application(site),
+            access_log=False,  # addresses of pages would be all it knows
+            log_config=None,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            lifespan="off",
+            timeout_graceful_shutdown=int(STOP),
+            limit_concurrency=200,
+            h11_max_incomplete_event_size=16 * 1024,
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="page", daemon=True)
+        thread.start()
+        try:
+            _await_start(server, thread)
+            log.info("page: serving %s on port %s", name, taken)
+            yield Page(site)
+        finally:
+            site.close()
+            server.should_exit = True
+            thread.join(STOP + 5)
+            listening.close()
+    finally:
+        if own:
+            store.dispose()
+
+
+def _listen(port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+    except OSError as problem:
+        listening.close()
+        raise Misconfigured(
+            f"port {port} cannot be used: {problem.strerror}", remedy="choose another one with --port, or 0"
+        ) from problem
+    return listening
+
+
+def _await_start(server: object, thread: threading.Thread) -> None:
+    until = time.monotonic() + START
+    while not getattr(server, "started", False):
+        if not thread.is_alive() or time.monotonic() > until:
+            raise Incomplete("the page could not be started", remedy="details are in the log")
+        time.sleep(0.01)

@@ -1,0 +1,149 @@
+"""Tokens and codes: short-lived, for one purpose and one entry, used once; no forged one is accepted (S3-S5)."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from floor import Floor
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+from visitor import KEYS, Visitor
+
+from app.web.tokens import CODE, LIFE, LONGEST, Denied, Tokens, keys
+from storage import credentials
+
+
+@pytest.fixture
+def visitor(shared: Floor) -> Visitor:
+    made = shared.visitor()
+    assert made.launch("ADA", shared.keys["both"]).status == 200
+    return made
+
+
+def test_a_token_lives_ten_minutes(floor: Floor) -> None:
+    visitor = floor.visitor()
+    visitor.launch("ADA", floor.keys["both"])
+    assert visitor.post("/api/tab").status == 200
+    floor.office.clock.advance(LIFE - 2)
+    assert visitor.post("/api/tab").status == 200
+    floor.office.clock.advance(3)
+    assert visitor.post("/api/tab").status == 401
+
+
+def test_a_token_flipped_anywhere_is_refused(visitor: Visitor) -> None:
+    token = visitor.token
+    assert visitor.post("/api/renew", authorization=f"Bearer {token}").status == 401  # of another purpose
+    tokens = visitor.site.tokens
+    for place in range(len(token)):
+        for other in {"A", "a", "0", ".", "-", chr(ord(token[place]) ^ 1)} - {token[place]}:
+            changed = token[:place] + other + token[place + 1 :]
+            with pytest.raises(Denied):
+                tokens.read(f"Bearer {changed}", "tab", "default")
+    for changed in (token + "=", token + "A", token[:-1], "." + token, token + ".", " " + token, token.upper()):
+        with pytest.raises(Denied):
+            tokens.read(f"Bearer {changed}", "tab", "default")
+
+
+@given(text=st.text(max_size=200))
+@settings(max_examples=200, deadline=None)
+def test_nonsense_is_no_token(text: str) -> None:
+    tokens = Tokens(KEYS, None, now=lambda: 0.0)  # type: ignore[arg-type]
+    for made in (text, f"Bearer {text}", f"Bearer {text}.{text}"):
+        with pytest.raises(Denied):
+            tokens.read(made, "tab", "default")
+    with pytest.raises(Denied):
+        tokens.exchange(text)
+
+
+def test_another_algorithm_is_no_token(visitor: Visitor) -> None:
+    claims = {
+        "purpose": "setup",
+        "connection": "default",
+        "user": "EVE",
+        "entry": "",
+        "administrator": True,
+        "since": 0.0,
+    }
+    body = base64.urlsafe_b64encode(json.dumps({**claims, "until": 9e9, "number": "1"}).encode()).decode().rstrip("=")
+    head = base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=")
+    for token in (f"{head}.{body}.", f"{body}.", body, f"{head}.{body}.x"):
+        assert visitor.post("/api/setup/runs", authorization=f"Bearer {token}").status == 401
+
+
+def test_a_token_of_another_purpose_or_connection_is_refused(visitor: Visitor) -> None:
+    site = visitor.site
+    for path in ("/api/setup/runs", "/api/setup/connection", "/api/setup/apply", "/api/renew"):
+        assert visitor.post(path).status == 401
+    setup = Visitor(visitor.app, site).administrate()
+    assert setup.post("/api/tab").status == 401
+    other = site.tokens.token(site.tokens.begun("tab", "elsewhere", "ADA", "x#0"))
+    assert visitor.post("/api/tab", authorization=f"Bearer {other}").status == 401
+    code = site.tokens.code(site.tokens.begun("tab", "default", "ADA", "x#0"))
+    assert visitor.post("/api/tab", authorization=f"Bearer {code}").status == 401  # a code is no token
+    assert visitor.post("/api/session", {"code": visitor.token}).status == 401  # and a token is no code
+
+
+def test_a_code_works_once_and_for_a_minute(floor: Floor) -> None:
+    visitor = floor.visitor()
+    token, key = floor.page.handed("ADA", floor.keys["both"])
+    code = visitor.post("/api/launch", {"key": key, "token": token}).json["code"]
+    assert visitor.post("/api/session", {"code": code}).status == 200
+    assert visitor.post("/api/session", {"code": code}).status == 401
+    late = visitor.post("/api/launch", {"key": key, "token": token}).json["code"]
+    floor.office.clock.advance(CODE + 1)
+    assert visitor.post("/api/session", {"code": late}).status == 401
+
+
+def test_a_code_is_spent_for_every_process(floor: Floor) -> None:
+    site = floor.page.site
+    other = Tokens(KEYS, site.engine, now=site.now)
+    code = site.tokens.code(site.tokens.begun("setup", "default", "ADA"))
+    assert other.exchange(code).user == "ADA"
+    with pytest.raises(Denied):
+        site.tokens.exchange(code)
+
+
+def test_keys_rotate(floor: Floor) -> None:
+    site = floor.page.site
+    given = site.tokens.begun("tab", "default", "ADA", "x#0")
+    before = Tokens(KEYS[:1], site.engine, now=site.now).token(given)
+    assert site.tokens.read(f"Bearer {before}", "tab", "default") == given
+    with pytest.raises(Denied):
+        Tokens(KEYS[1:], site.engine, now=site.now).read(f"Bearer {before}", "tab", "default")
+
+
+def test_the_stores_own_keys(store: Engine) -> None:
+    day = 86400.0
+    first = credentials.signing_keys(store, 0.0)
+    assert credentials.signing_keys(store, 29 * day) == first
+    second = credentials.signing_keys(store, 31 * day)
+    assert second[0] == first[0]
+    third = credentials.signing_keys(store, 62 * day)
+    assert third[0] == second[1]
+    assert len({*second, *third}) == 3
+    assert keys(store, "")[-1] != first[-1]
+    assert len(keys(store, "b,a")) == 2
+    assert keys(store, "b,a")[-1] == keys(store, "b")[0]
+
+
+def test_set_up_is_renewed_while_somebody_works(floor: Floor) -> None:
+    visitor = floor.visitor().administrate()
+    for _ in range(int(LONGEST / 500)):
+        floor.office.clock.advance(500)
+        visitor.token = visitor.post("/api/renew").json["token"]
+    floor.office.clock.advance(500)
+    assert visitor.post("/api/renew").status == 401
+
+
+def test_no_token_in_any_address_or_cookie(visitor: Visitor, shared: Floor) -> None:
+    """The services were asked by address, body and header; ours are in none of these."""
+    seen = visitor.post("/api/tab")
+    assert "set-cookie" not in seen.headers
+    assert visitor.token not in seen.text
+    for door in shared.office.doors.values():
+        for call in door.calls:
+            assert visitor.token not in f"{call.path} {call.query}"
+            assert visitor.token.encode() not in call.body
