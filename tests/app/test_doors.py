@@ -26,7 +26,8 @@ from storage import runs
 COMMANDS = {
     "setup", "check", "lists", "fields", "map list", "map add", "map modify", "map remove", "settings show",
     "settings set", "plan", "sync", "backfill", "runs", "runs show", "quarantine list", "quarantine release", "sandbox",
-    "demo", "report", "store copy", "web", "explain",
+    "demo", "report", "store copy", "web", "explain", "serve", "deploy", "connections add", "connections list",
+    "connections show", "connections remove",
 }  # fmt: skip
 
 

@@ -109,8 +109,8 @@ def test_r03_r31_a_run_shows_what_it_left_and_what_it_replaced(ready: Desk) -> N
         "Loser",
         "Winner",
         "1 member updated",
-        "Conflicts (maximizer wins)",
-        "Flagged entries without an Email",
+        "Conflicts decided in this run",
+        "Flagged entries without an Email 1",
     ):
         assert words in shown
     (written,) = ready.good("runs", "show", run, "--all", "--json").json["writes"]

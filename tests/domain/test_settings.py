@@ -76,7 +76,7 @@ def test_r44_defaults() -> None:
         "interval": "1h", "buffer_ms": "300", "conflict": "maximizer", "email_change": "new-entry",
         "new_member_status": "subscribed", "ambiguous_wait": "5m", "retention": "30d",
         "max_absent": "5%", "max_changed": "50%", "max_new": "10%", "max_blanked": "5%",
-        "max_refused": "5%",
+        "max_refused": "5%", "remind_after": "3",
     }  # fmt: skip
 
 

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import pandas as pd
 import pytest
 from history import play
 from steps import CycleStep, Misfortune, Script, Step
-
-from domain.changeset import CHANGE
-from domain.settings import SyncSettings
-from transform.guard import absent, emptied, guard
 
 NEW_MEMBER = ("person", ("subscribe", 4, 0, 0))
 OTHER_MEMBER = ("person", ("subscribe", 5, 0, 0))
@@ -116,14 +111,3 @@ def test_f4_a_lost_store_knows_people_by_what_they_carry() -> None:
     steps = (("person", ("flag", 0, 1, 0)), ("person", ("change_member_address", 0, 5, 0)), ("lose",))
     told: list[str] = []
     assert play(script(*steps, CycleStep("sync")), told=told.append).wrong == {}
-
-
-def test_a1_a5_e4_guards_refuse() -> None:
-    settings, none = SyncSettings(), pd.DataFrame(columns=list(CHANGE))
-    assert [trip.guard for trip in emptied({"mailchimp": 0, "maximizer": 3}, 1)] == ["empty"]
-    assert emptied({"mailchimp": 0, "maximizer": 0}, 0) == []
-    assert [trip.guard for trip in absent({"mailchimp": 11, "maximizer": 0}, 100, settings)] == ["absent"]
-    assert absent({"mailchimp": 5, "maximizer": 0}, 100, settings) == []
-    new = pd.DataFrame([{**dict.fromkeys(CHANGE, ""), "side": "mailchimp", "op": "create", "fields": "{}"}] * 60)
-    assert [trip.guard for trip in guard(new, 100, settings, initial=False)] == ["new"]
-    assert guard(new, 100, settings, initial=True) == guard(none, 100, settings, initial=False) == []

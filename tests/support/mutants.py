@@ -38,6 +38,10 @@ def _rules(file: str, *names: str) -> tuple[str, ...]:
     return tuple(f"tests/rules/{file}.py::{name}" for name in names)
 
 
+def _reliability(file: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"tests/reliability/{file}.py::{name}" for name in names)
+
+
 def _protocol(*names: str) -> tuple[str, ...]:
     return tuple(f"tests/engine/test_protocol.py::{name}" for name in names)
 
@@ -48,7 +52,7 @@ MUTANTS = (
         "transform/guard.py",
         "if number == 0 and active > 0",
         "if number < 0",
-        _protocol("test_a1_a5_e4_guards_refuse"),
+        _reliability("test_guards", "test_a1_an_empty_side_has_no_floor"),
     ),
     Mutant(
         "A2 an incomplete listing proves no absence",
@@ -81,9 +85,9 @@ MUTANTS = (
     Mutant(
         "A5 too many absent",
         "transform/guard.py",
-        "if number >= ABSENT_FLOOR and number > settings.max_absent * active",
+        "if _over(number, ABSENT_FLOOR, settings.max_absent, active)",
         "if number < 0",
-        _protocol("test_a1_a5_e4_guards_refuse"),
+        _reliability("test_guards", "test_a5_absence_counts_above_its_floor_and_its_share"),
     ),
     Mutant(
         "A6 the account is that of the links",
@@ -223,8 +227,8 @@ MUTANTS = (
     Mutant(
         "D13 what was refused waits until it changes",
         "transform/decide.py",
-        "    return changes[~out].reset_index(drop=True), changes[out], (*name[refused], *fields)",
-        "    return changes, changes.iloc[:0], (*name[refused], *fields)",
+        "    return changes[~out].reset_index(drop=True), changes[out], (*name[wanted], *fields)",
+        "    return changes, changes.iloc[:0], (*name[wanted], *fields)",
         _rules("test_r51_refusals", "test_r51_a_refused_member_waits_and_the_others_go_on"),
     ),
     Mutant(
@@ -244,9 +248,9 @@ MUTANTS = (
     Mutant(
         "E4 too many new subscriptions",
         "transform/guard.py",
-        "if new >= NEW_FLOOR and new > settings.max_new * active and not initial:",
-        "if new < 0:",
-        _protocol("test_a1_a5_e4_guards_refuse"),
+        "if not _over(new, NEW_FLOOR, settings.max_new, active):",
+        "if True:",
+        _reliability("test_guards", "test_e4_mass_subscription"),
     ),
     Mutant(
         "E6 a forgotten address is suppressed",
