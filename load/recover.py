@@ -17,7 +17,7 @@ from load.confirm import Held, confirm
 from load.context import Loading, Write, writes
 from load.entries import read_entries
 from load.outcome import park
-from storage import changes, connections, links
+from storage import changes, connections, links, parking
 from storage.engine import begin, reading
 
 
@@ -38,7 +38,8 @@ def recover(loading: Loading, wait: float) -> frozenset[str]:
     resting: set[str] = set()
     for row, write in zip(uncertain.to_dict("records"), writes(uncertain), strict=True):
         young = loading.now() < float(row["sent_at"] or 0) + wait
-        if row["state"] == "held" or young or not _settled(loading, write):
+        # What is held is looked at again as well: it goes on as soon as a person has mended it.
+        if young or not _settled(loading, write):
             resting |= {key for key in (write.contact_id, write.entry_id) if key}
     return frozenset(resting)
 
@@ -114,6 +115,7 @@ def _carries(loading: Loading, write: Write, held: Mapping[str, Any]) -> bool:
 def _close(loading: Loading, write: Write, state: str, outcome: str) -> None:
     with begin(loading.engine) as db:
         changes.mark(db, [write.id], state, outcome=outcome, finished_at=loading.now())
+        parking.settle(db, loading.connection_id, write.side, [write.target])
         if write.op == "create":
             connections.update(db, loading.connection_id, full_reason="an uncertain write is planned anew")
 
@@ -121,4 +123,4 @@ def _close(loading: Loading, write: Write, state: str, outcome: str) -> None:
 def _hold(loading: Loading, write: Write, reason: str) -> None:
     with begin(loading.engine) as db:
         changes.mark(db, [write.id], "held", outcome=reason)
-        park(db, loading, write, reason, "keep one of them, delete the others in Maximizer, then release it", {})
+        park(db, loading, write, reason, "keep one of them, and delete the others in Maximizer", {})

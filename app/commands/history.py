@@ -113,11 +113,21 @@ def quarantine_list(call: Call) -> None:
 
 
 def quarantine_release(
-    call: Call, row_id: Annotated[int, typer.Argument(metavar="ID", help="As shown by: quarantine list.")]
+    call: Call,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="ID...", help="As shown by: quarantine list.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Everything that waits.")] = False,
 ) -> None:
-    """Let a record be tried again in the next sync."""
-    release(call, row_id)
-    call.answer({"released": row_id}, lambda: show.say(f"{row_id} is tried again in the next sync"))
+    """Let records be tried again in the next sync."""
+    if bool(ids) == every:
+        raise Misconfigured("name the numbers to release, or say --all", remedy="maxchimp quarantine list shows them")
+    released = [row["id"] for row in waiting(call)] if every else list(ids or ())
+    for row_id in released:
+        release(call, row_id)
+    named = ", ".join(map(str, released)) or "nothing"
+    call.answer(
+        {"released": released[0] if ids and len(ids) == 1 else released},
+        lambda: show.say(f"{named} {'is' if len(released) < 2 else 'are'} tried again in the next sync"),
+    )
 
 
 def release(call: Call, row_id: int) -> None:

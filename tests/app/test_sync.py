@@ -139,6 +139,10 @@ def test_r51_quarantine(ready: Desk) -> None:
     released = ready.good("quarantine", "release", str(rows[0]["id"]), "--json").json
     assert released == {"released": rows[0]["id"]}
     assert "quarantine list" in ready.bad("quarantine", "release", str(rows[0]["id"]), code=2).err
+    assert "--all" in ready.bad("quarantine", "release", code=2).err
+    rest = [row["id"] for row in rows[1:]]
+    assert ready.good("quarantine", "release", "--all", "--json").json == {"released": rest}
+    assert ready.good("quarantine", "list", "--json").json == []
 
 
 def test_r36_lease_held(ready: Desk) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from harness import FLAG, Office
 
+from domain.errors import Incomplete
 from storage import parking
 from storage.engine import begin
 
@@ -184,3 +185,25 @@ def test_r51_a_record_that_is_gone_waits_no_longer(new_office: NewOffice) -> Non
     assert office.by_email("ann@lantern.test") is not None
     office.quiet()
     assert office.entries() == [first]
+
+
+def test_two_entries_of_an_uncertain_create_wait_until_one_is_left(both: Office) -> None:
+    """Whoever copies the entry of a create whose answer was lost makes a question of it; deleting one answers it."""
+    contact_id = both.subscribe("ann@lantern.test", "Ann", "Reed")
+    both.doors["maximizer"].faults.next("maximizer", "drop-after", "Create")
+    with pytest.raises(Incomplete):
+        both.sync()
+    copy = both.maximizer.copy_entry(both.entries()[0])
+    both.clock.advance(400)
+    for _ in range(2):
+        both.sync()
+        assert "several entries match this member" in {row["reason"] for row in both.quarantined()}
+        assert both.links() == []
+        assert len(both.entries()) == 2
+    both.maximizer.remove(copy)
+    both.clock.advance(60)
+    both.sync()
+    assert both.quarantined() == []
+    assert [link["contact_id"] for link in both.links()] == [contact_id]
+    both.quiet()
+    assert len(both.entries()) == 1
