@@ -107,6 +107,7 @@ def _tell(story: Story, demo: DemoWorld) -> None:
         story.say(f"  - {edit.did}")
     _second(story, demo, edits)
     _third(story, demo)
+    _report(story, demo)
     _look(story, demo)
 
 
@@ -186,9 +187,27 @@ def _third(story: Story, demo: DemoWorld) -> None:
     story.promise(deletes == 0, "in all this time nothing was ever deleted on either side")
 
 
+def _report(story: Story, demo: DemoWorld) -> None:
+    story.chapter("8. The data quality report, over both sides read anew  (maxchimp report)")
+    written, writes = demo.report(story.progress)
+    told, there = written.told, demo.people()
+    story.say(f"  {told['headline']}")
+    width = max(map(len, told["groups"]))
+    for name, numbers in told["groups"].items():
+        story.say(f"    {name:<{width}} {numbers['mailchimp']:>8,} members {numbers['maximizer']:>8,} entries")
+    companies = len(demo.world.maximizer.entries()) - there["maximizer"]
+    story.promise(
+        told["totals"] == {"mailchimp": there["mailchimp"], "maximizer": there["maximizer"] + companies},
+        f"everybody is counted once: {there['mailchimp']:,} members, {there['maximizer']:,} people and "
+        f"{companies} companies",
+    )
+    story.promise(writes == 0, "a report writes nothing to either side")
+    story.places["report"] = str(written.page)
+
+
 def _look(story: Story, demo: DemoWorld) -> None:
     tools = Path(sys.executable).parent
-    story.places = {
+    story.places |= {
         "store": str(demo.store),
         "prefect_home": str(demo.home / "prefect"),
         "runs": f"MAXCHIMP_DATABASE_URL=sqlite:///{demo.store} {tools / 'maxchimp'} runs",
@@ -196,6 +215,7 @@ def _look(story: Story, demo: DemoWorld) -> None:
     }
     story.chapter("Where to look")
     story.say(
+        f"  The report, a page for any browser, with the list behind every number: {story.places['report']}",
         f"  The store (runs, plan, every change, links): {story.places['store']}",
         f"    {story.places['runs']}",
         "  The flow runs on Prefect's page, each stage a task, counts as an artifact:",

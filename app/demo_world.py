@@ -21,6 +21,7 @@ from domain.records import split_entry_id
 from flows.cycle import Asked
 from flows.describe import address_book, audience
 from flows.launch import at_home, launch
+from flows.reporting import Written, report
 from flows.server import PrefectServer
 from flows.services import connect
 from flows.settings import Settings
@@ -156,6 +157,12 @@ class DemoWorld:
             before=before,
             after=self.people(),
         )
+
+    def report(self, progress: Callable[[str], None]) -> tuple[Written, int]:
+        """The data quality report, and how many writes either service saw meanwhile."""
+        calls = {side: len(door.calls) for side, door in self.doors.items()}
+        written = report("default", settings=self.settings, progress=progress)
+        return written, sum(call.writes for side, door in self.doors.items() for call in door.calls[calls[side] :])
 
     def pass_time(self) -> None:
         """An hour goes by on both services."""
