@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import pandas as pd
 
+from clients.mailchimp.listing import LIMIT
 from clients.maximizer import any_of, by_email, by_id, by_udf
 from domain import records
 from domain.records import KEY
@@ -43,10 +44,28 @@ def confirm_missing(reading: Reading, missing: dict[str, list[str]]) -> None:
 
 
 def members_by_id(reading: Reading, contact_ids: Sequence[str]) -> None:
-    """Members by contact_id, one call each, a few at a time."""
+    """Members by contact_id: one call each, a few at a time, or many of them by listing everybody."""
+    contact_ids = _without_listed(reading, contact_ids)
     found = _each(lambda key: reading.mailchimp.member(reading.list_id, key), contact_ids)
     reading.stage("mailchimp", [row for row in found if row is not None])
     reading.stage_missing("mailchimp", [key for key, row in zip(contact_ids, found, strict=True) if row is None])
+
+
+def _without_listed(reading: Reading, contact_ids: Sequence[str]) -> Sequence[str]:
+    """Stage what a listing shows of them, where its pages are fewer than they are; who is left has to be asked for."""
+    with reading_db(reading.engine) as db:
+        pages = links.count(db, reading.connection_id) // LIMIT + 1
+    if len(contact_ids) <= 2 * pages:
+        return contact_ids
+    wanted = set(contact_ids)
+    listing = reading.mailchimp.members(reading.list_id)
+    for page in listing:
+        rows = [row for row in page.rows if row["contact_id"] in wanted]
+        reading.stage("mailchimp", rows)
+        wanted -= {row["contact_id"] for row in rows}
+        if not wanted or (listing.total_first or 0) > LIMIT * len(contact_ids):
+            break
+    return sorted(wanted)
 
 
 def entries_by_id(reading: Reading, entry_ids: Sequence[str]) -> list[str]:

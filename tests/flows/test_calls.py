@@ -43,6 +43,17 @@ def test_r34_a_scheduled_cycle_with_nothing_changed_makes_at_most_15_calls(tmp_p
     assert calls(town, town.sync) <= 15
 
 
+def test_r34_whoever_waits_is_not_read_one_by_one(town: Office) -> None:
+    for n in range(20):
+        town.subscribe(f"twin{n}@lake.test", "Ann", f"Twin{n}")
+        for _ in range(2):
+            town.add("Ann", f"Twin{n}", f"twin{n}@lake.test")
+    town.sync()
+    town.sync()
+    assert len({row["key"] for row in town.quarantined() if row["side"] == "mailchimp"}) == 20
+    assert calls(town, town.sync) <= 20
+
+
 def test_a_backfill_with_nothing_changed_reads_its_pages_and_little_else(town: Office) -> None:
     assert calls(town, town.backfill) <= 1.05 * 2 + 30
 
