@@ -22,8 +22,9 @@ from storage.engine import begin, reading
 
 
 def recover(loading: Loading, wait: float) -> frozenset[str]:
-    """Settle uncertain writes older than ``wait`` seconds (the quarantine); the records of younger ones rest.
+    """Settle uncertain writes: those that are seen to have happened at once, the others after ``wait`` seconds.
 
+    Until then a late commit may still arrive, and their records rest (the quarantine of design section 6).
     Returns contact and entry ids that take no part in this run. An uncertain create that proves not to have happened
     makes the next completed run a full one, so that its person is found again whatever the cursors say (R34).
     Raises what the clients raise when a side cannot be asked: nothing is guessed.
@@ -38,24 +39,27 @@ def recover(loading: Loading, wait: float) -> frozenset[str]:
     resting: set[str] = set()
     for row, write in zip(uncertain.to_dict("records"), writes(uncertain), strict=True):
         young = loading.now() < float(row["sent_at"] or 0) + wait
-        if row["state"] == "held" or young or not _settled(loading, write):
+        if row["state"] == "held" or not _settled(loading, write, young):
             resting |= {key for key in (write.contact_id, write.entry_id) if key}
     return frozenset(resting)
 
 
-def _settled(loading: Loading, write: Write) -> bool:
-    """Look whether the write took effect: adopt it, plan anew, or hold it for a person (False)."""
+def _settled(loading: Loading, write: Write, young: bool) -> bool:
+    """Look whether the write took effect: adopt it, plan anew, or leave it to time or a person (False)."""
     if write.op == "create":
-        return _member_made(loading, write) if write.side == "mailchimp" else _entry_made(loading, write)
+        made = _member_made if write.side == "mailchimp" else _entry_made
+        return made(loading, write, young)
     held = _now(loading, write)
     if held is not None and write.link_id is not None and _carries(loading, write, held):
         confirm(loading, write.side, [Held(write, held)])
+    elif young:
+        return False
     else:
         _close(loading, write, "discarded", "not applied")
     return True
 
 
-def _entry_made(loading: Loading, write: Write) -> bool:
+def _entry_made(loading: Loading, write: Write, young: bool) -> bool:
     """The marker was written in the same create: one entry carries it, none, or somebody has to look."""
     query = by_udf(loading.layout.marker_ref, write.marker)
     found = [
@@ -71,14 +75,18 @@ def _entry_made(loading: Loading, write: Write) -> bool:
         return False
     if free:
         confirm(loading, "maximizer", [Held(write, free[0])])
+    elif young:
+        return False
     else:
         _close(loading, write, "discarded", "not applied")
     return True
 
 
-def _member_made(loading: Loading, write: Write) -> bool:
+def _member_made(loading: Loading, write: Write, young: bool) -> bool:
     item = write.item(EMAIL)
     held = loading.mailchimp.member(loading.list_id, item.new) if item else None
+    if held is None and young:
+        return False
     if held is None:
         _close(loading, write, "discarded", "not applied")
     elif _stamped(held, write):
