@@ -140,6 +140,8 @@ def map_modify(call: Call, tag: TAG, field: FIELD, basic: BASIC = None) -> None:
 
     The next sync is a full one.
     """
+    if tag.strip().upper() == "EMAIL":
+        raise Misconfigured("EMAIL is always mapped to Email1", remedy="nothing to do")
     known, listed = _both_sides(call)
     old = _mapped(call, _tag(known, tag))
     if old is None:

@@ -50,6 +50,7 @@ def test_r20_add_modify_remove(ready: Desk) -> None:
         (["add", "POINTS", r"Accounts\Revenue"], "cannot be mapped"),
         (["add", "CLIENTID", "Department"], "identity"),
         (["add", "EMAIL", "Email2"], "always mapped"),
+        (["modify", "email", "Email2"], "always mapped"),
         (["add", "FNAME", "Department"], "maxchimp map modify FNAME"),
         (["add", "PLAN", r"Marketing\Plan", "--basic", "update"], "leave --basic out"),
         (["modify", "JOB", "Position"], "is not mapped"),
