@@ -9,7 +9,10 @@ from urllib.parse import urlsplit
 from domain.errors import Misconfigured
 
 _NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*\.?", re.IGNORECASE)
-_REMEDY = "give an address such as https://server/MaximizerWebData/Data.svc"
+_REMEDY = (
+    "give an address such as https://server/MaximizerWebData/Data.svc for MAXCHIMP_MAXIMIZER_URL, "
+    "https://us6.api.mailchimp.com/3.0 for MAXCHIMP_MAILCHIMP_URL"
+)
 # Cloud machines answer these with their own credentials.
 _METADATA = {ipaddress.ip_address("169.254.169.254"), ipaddress.ip_address("fd00:ec2::254")}
 

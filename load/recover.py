@@ -22,8 +22,9 @@ from storage.engine import begin, reading
 
 
 def recover(loading: Loading, wait: float) -> frozenset[str]:
-    """Settle uncertain writes older than ``wait`` seconds (the quarantine); the records of younger ones rest.
+    """Settle uncertain writes: those that are seen to have happened at once, the others after ``wait`` seconds.
 
+    Until then a late commit may still arrive, and their records rest (the quarantine of design section 6).
     Returns contact and entry ids that take no part in this run. An uncertain create that proves not to have happened
     makes the next completed run a full one, so that its person is found again whatever the cursors say (R34).
     Raises what the clients raise when a side cannot be asked: nothing is guessed.
@@ -38,25 +39,30 @@ def recover(loading: Loading, wait: float) -> frozenset[str]:
     resting: set[str] = set()
     for row, write in zip(uncertain.to_dict("records"), writes(uncertain), strict=True):
         young = loading.now() < float(row["sent_at"] or 0) + wait
-        # What is held is looked at again as well: it goes on as soon as a person has mended it.
-        if young or not _settled(loading, write):
+        if not _settled(loading, write, young):
             resting |= {key for key in (write.contact_id, write.entry_id) if key}
+        elif row["state"] == "held":  # it is looked at again as well: a person has mended it
+            with begin(loading.engine) as db:
+                parking.settle(db, loading.connection_id, write.side, [write.target])
     return frozenset(resting)
 
 
-def _settled(loading: Loading, write: Write) -> bool:
-    """Look whether the write took effect: adopt it, plan anew, or hold it for a person (False)."""
+def _settled(loading: Loading, write: Write, young: bool) -> bool:
+    """Look whether the write took effect: adopt it, plan anew, or leave it to time or a person (False)."""
     if write.op == "create":
-        return _member_made(loading, write) if write.side == "mailchimp" else _entry_made(loading, write)
+        made = _member_made if write.side == "mailchimp" else _entry_made
+        return made(loading, write, young)
     held = _now(loading, write)
     if held is not None and write.link_id is not None and _carries(loading, write, held):
         confirm(loading, write.side, [Held(write, held)])
+    elif young:
+        return False
     else:
         _close(loading, write, "discarded", "not applied")
     return True
 
 
-def _entry_made(loading: Loading, write: Write) -> bool:
+def _entry_made(loading: Loading, write: Write, young: bool) -> bool:
     """The marker was written in the same create: one entry carries it, none, or somebody has to look."""
     query = by_udf(loading.layout.marker_ref, write.marker)
     found = [
@@ -72,14 +78,18 @@ def _entry_made(loading: Loading, write: Write) -> bool:
         return False
     if free:
         confirm(loading, "maximizer", [Held(write, free[0])])
+    elif young:
+        return False
     else:
         _close(loading, write, "discarded", "not applied")
     return True
 
 
-def _member_made(loading: Loading, write: Write) -> bool:
+def _member_made(loading: Loading, write: Write, young: bool) -> bool:
     item = write.item(EMAIL)
     held = loading.mailchimp.member(loading.list_id, item.new) if item else None
+    if held is None and young:
+        return False
     if held is None:
         _close(loading, write, "discarded", "not applied")
     elif _stamped(held, write):
@@ -115,7 +125,6 @@ def _carries(loading: Loading, write: Write, held: Mapping[str, Any]) -> bool:
 def _close(loading: Loading, write: Write, state: str, outcome: str) -> None:
     with begin(loading.engine) as db:
         changes.mark(db, [write.id], state, outcome=outcome, finished_at=loading.now())
-        parking.settle(db, loading.connection_id, write.side, [write.target])
         if write.op == "create":
             connections.update(db, loading.connection_id, full_reason="an uncertain write is planned anew")
 

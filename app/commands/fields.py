@@ -23,6 +23,12 @@ BASIC = Annotated[
     Basic | None,
     typer.Option("--basic", help="Whether Mailchimp may change this basic field of an existing entry (R12)."),
 ]
+_ADDRESS = {  # R19: always mapped; which address follows which is for R13 and R17 to say
+    "tag": "EMAIL",
+    "field": "Email1",
+    "kinds": {"mailchimp": "email", "maximizer": "email"},
+    "basic": "always",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -107,11 +113,10 @@ def fields(call: Call) -> None:
 
 def map_list(call: Call) -> None:
     """Show the mappings."""
-    rows = [_shown(row) for row in mapped_rows(call)]
+    rows = [_ADDRESS, *(_shown(row) for row in mapped_rows(call))]
 
     def tell() -> None:
-        fixed = ["EMAIL", "Email1", "always"]
-        show.table(["tag", "field", "basic fields"], [fixed, *([r["tag"], r["field"], r["basic"] or ""] for r in rows)])
+        show.table(["tag", "field", "basic fields"], [[r["tag"], r["field"], r["basic"] or ""] for r in rows])
 
     call.answer(rows, tell)
 
@@ -158,6 +163,8 @@ def add(call: Call, tag: str, field: str, basic: Basic | None = None) -> Mapping
 
 def modify(call: Call, tag: str, field: str, basic: Basic | None = None) -> MappingRow:
     """Another field, or another rule for a basic field; Misconfigured when the tag is not mapped."""
+    if tag.strip().upper() == "EMAIL":
+        raise Misconfigured("EMAIL is always mapped to Email1", remedy="nothing to do")
     known, listed = both_sides(call)
     old = _mapped(call, _tag(known, tag))
     if old is None:

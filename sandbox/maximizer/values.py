@@ -36,7 +36,8 @@ def incoming(schema: Schema, quirks: Quirks, entry_type: str, data: Mapping[str,
         if isinstance(field, Udf):
             stored |= _udf(schema, quirks, field, entry_type, value)
         elif isinstance(field, Part):
-            stored[f"{field.of.name}.{field.name}"] = _text(value, name)
+            # The path form is documented for what is read only.
+            raise ApiError(f"AbEntry doesn't support property '{name}' here.", UNKNOWN_PROPERTY)
         else:
             stored |= _basic(field, entry_type, name, value, creating)
     return stored

@@ -27,6 +27,7 @@ def test_r20_add_modify_remove(ready: Desk) -> None:
     rows = {row["tag"]: row for row in ready.good("map", "list", "--json").json}
     assert rows["group:Email Profile"]["field"] == r"Marketing\Email Opt-In"
     assert (rows["JOB"]["basic"], rows["FNAME"]["basic"]) == ("update", "protect")
+    assert rows["EMAIL"]["field"] == "Email1"
     told = ready.good("map", "modify", "JOB", "Department", "--json").json
     assert (told["field"], told["basic"]) == ("Department", "update")
     told = ready.good("map", "modify", "JOB", r"Marketing\Reference", "--json").json
@@ -49,6 +50,7 @@ def test_r20_add_modify_remove(ready: Desk) -> None:
         (["add", "POINTS", r"Accounts\Revenue"], "cannot be mapped"),
         (["add", "CLIENTID", "Department"], "identity"),
         (["add", "EMAIL", "Email2"], "always mapped"),
+        (["modify", "email", "Email2"], "always mapped"),
         (["add", "FNAME", "Department"], "maxchimp map modify FNAME"),
         (["add", "PLAN", r"Marketing\Plan", "--basic", "update"], "leave --basic out"),
         (["modify", "JOB", "Position"], "is not mapped"),
