@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from clients.mailchimp.key import parse_key
-from clients.mailchimp.listing import LIMIT, MemberListing
+from clients.mailchimp.listing import LIMIT, MemberListing, fits
 from clients.mailchimp.problems import checked, code_of, failed
 from clients.session import Retry, Session
 from domain.errors import NotFound, Refused
@@ -271,7 +271,7 @@ def _address(row: Mapping[str, Any]) -> str:
 
 
 def _member(data: Row, operation: str, *, write: bool) -> Row:
-    if not all(isinstance(data.get(name), kind) and data[name] for name, kind in _MEMBER.items()):
+    if not (all(isinstance(data.get(name), kind) and data[name] for name, kind in _MEMBER.items()) and fits(data)):
         raise failed(operation, "not a member: id, contact_id, email_address and status are expected", write=write)
     return data
 

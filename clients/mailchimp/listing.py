@@ -134,7 +134,15 @@ def _is_row(row: object) -> bool:
         and isinstance(row.get("contact_id"), str)
         and bool(row["contact_id"])
         and isinstance(row.get("last_changed"), str)
+        and fits(row)
     )
+
+
+def fits(row: dict[str, Any]) -> bool:
+    """Whether the parts of a member that are read are of their kind, where they are there at all."""
+    texts = (isinstance(row.get(name), str | None) for name in ("email_address", "unique_email_id", "status"))
+    tables = (isinstance(row.get(name), dict | None) for name in ("merge_fields", "interests"))
+    return all(texts) and all(tables)
 
 
 def _second(text: str) -> datetime | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clients.maximizer import queries
 from clients.maximizer.queries import PEOPLE, Query
-from clients.maximizer.rows import KEY_ONLY, Row, Scope, id_of, look, respell, scope_of
+from clients.maximizer.rows import KEY_ONLY, Row, Scope, id_of, key_of, look, respell, scope_of
 from domain.errors import Ambiguous, BrokenAnswer, NotFound, Refused
 
 if TYPE_CHECKING:
@@ -172,7 +172,13 @@ def _rows(data: Any, scope: Scope) -> list[Row]:
     rows = look(data, "AbEntry", "Data")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise BrokenAnswer("maximizer", "read entries", "Data is not a list of entries")
-    return [respell(row, scope) for row in rows]
+    return [_named(respell(row, scope)) for row in rows]
+
+
+def _named(row: Row) -> Row:
+    """The row with its identity in the detailed key, where a server tells it in the key string only."""
+    client_id, number = id_of(row)
+    return {**row, "Key": {"Value": key_of(row), "ID": client_id, "Number": number}}
 
 
 def _next_key(data: Any) -> object:

@@ -121,6 +121,8 @@ def main(words: list[str] | None = None) -> int:
             print(f"seed {seed} failed; again: script/histories 1 --seed {seed}\n{told}", flush=True)
             if asked.shorter:
                 _tell_shorter(seed, set(played.wrong))
+        if tally.histories % 100 == 0:
+            print(f"... {tally.histories} histories, {len(tally.failed)} failed", flush=True)
         if asked.number == 1:
             print(f"seed {seed}: trace {played.trace or 'not finished'}")
     print(table(tally, time.monotonic() - begun))

@@ -66,14 +66,14 @@ MUTANTS = (
         "extract/counterparts.py",
         '    members_by_id(reading, missing["mailchimp"])\n    gone',
         '    reading.stage_missing("mailchimp", missing["mailchimp"])\n    gone',
-        _rules("test_r14_departures", "test_r14_absence_is_never_believed_from_an_incomplete_read"),
+        _protocol("test_a3_who_is_in_neither_listing_is_looked_for"),
     ),
     Mutant(
         "A3, A4 an entry's absence is confirmed by a point read",
         "extract/counterparts.py",
-        '    gone = entries_by_id(reading, missing["maximizer"])\n',
-        '    gone = missing["maximizer"]\n    reading.stage_missing("maximizer", gone)\n',
-        _rules("test_r34_reading", "test_r34_every_edit_reaches_the_other_side"),
+        '    gone = entries_by_id(reading, missing["maximizer"])\n    _follow_markers(reading, gone)\n',
+        '    reading.stage_missing("maximizer", missing["maximizer"])\n',
+        _protocol("test_a3_an_entry_that_slips_between_two_pages_is_looked_for"),
     ),
     Mutant(
         "A3 a departure is looked at again before its write",
@@ -136,7 +136,7 @@ MUTANTS = (
         "transform/compare.py",
         "    noted = (note == PLACEHOLDER + member).to_numpy(bool)\n",
         "    return np.zeros(len(member), bool)\n    noted = np.zeros(len(member), bool)\n",
-        _rules("test_r22_defaults", "test_r22_first_meeting_of_empty_with_empty_and_with_true_values"),
+        _rules("test_r22_defaults", "test_r23_lost_store_takes_what_stands_in_for_a_placeholder"),
     ),
     Mutant(
         "C13 no client deletes",
