@@ -13,7 +13,7 @@ from domain import values
 from domain.changeset import Policy
 from domain.fields import FieldMapping, Option
 from domain.frames import aligned
-from domain.records import PLACEHOLDER, cells
+from domain.records import MAILCHIMP_WAITS, MAXIMIZER_WAITS, PLACEHOLDER, cells
 from transform.compare import Aligned, compare
 
 # What becomes of one field of one pair; each counts once.
@@ -85,17 +85,39 @@ def _judged(
     sends: pd.Series,
     policy: Policy,
 ) -> pd.DataFrame:
-    """Per pair ``verdict``, ``problem``, ``remark`` as if the field met for the first time: what differs, shows."""
+    """Per pair ``verdict``, ``problem``, ``remark`` as if the field met for the first time: what differs, shows.
+
+    A value that waits, because the other side cannot hold it, has its own side's problem whoever wins conflicts.
+    """
+    found = _met(mapping, member, entry, notes, sends, policy.settings.conflict, policy)
+    for note, side in ((MAILCHIMP_WAITS, "mailchimp"), (MAXIMIZER_WAITS, "maximizer")):
+        rows = np.flatnonzero((notes[mapping.tag] == note).to_numpy(bool) & (found["verdict"] != "same").to_numpy())
+        if len(rows):
+            ours, theirs, noted = (frame.take(rows).reset_index(drop=True) for frame in (member, entry, notes))
+            again = _met(mapping, ours, theirs, noted, sends.take(rows).reset_index(drop=True), side, policy)
+            problem = found["problem"].to_numpy(dtype=object).copy()
+            problem[rows] = again["problem"].mask(again["problem"] == "", "waits to be carried over").to_numpy()
+            found = found.assign(problem=problem)
+    return found
+
+
+def _met(
+    mapping: FieldMapping,
+    member: pd.DataFrame,
+    entry: pd.DataFrame,
+    notes: pd.DataFrame,
+    sends: pd.Series,
+    conflict: str,
+    policy: Policy,
+) -> pd.DataFrame:
     unseen = pd.DataFrame({mapping.tag: values.texts([None] * len(member))}, index=range(len(member)))
-    whole = Aligned(member, entry, unseen, unseen, notes, sends)
-    found = compare(whole, (mapping,), policy.settings.conflict, policy.today)
+    found = compare(Aligned(member, entry, unseen, unseen, notes, sends), (mapping,), conflict, policy.today)
     answer = pd.DataFrame({"verdict": "unknown", "problem": "", "remark": ""}, index=range(len(member)))
-    if len(found):
-        rows = found["row"].to_numpy(dtype="int64")
-        for name in answer:
-            column = answer[name].to_numpy(dtype=object).copy()
-            column[rows] = found[name].to_numpy(dtype=object)
-            answer[name] = column
+    rows = found["row"].to_numpy(dtype="int64") if len(found) else ()
+    for name in answer if len(found) else ():
+        column = answer[name].to_numpy(dtype=object).copy()
+        column[rows] = found[name].to_numpy(dtype=object)
+        answer[name] = column
     return answer
 
 

@@ -167,9 +167,10 @@ def purge(home: Path, connection: str, days: float, *, now: float) -> int:
 def _found(cycle: Survey, at: float) -> Found:
     findings = cycle.decided.findings
     links = cycle.people.members.loc[cycle.people.members["link"].notna(), "contact_id"]
-    side, key = findings["key"].str.partition(":")[0], findings["key"].str.partition(":")[2]
+    named = findings["key"].astype("str")
+    of_member, key = named.str.startswith("member:"), named.str.replace("^[a-z]+:", "", regex=True)
     elsewhere = findings[findings["kind"] == "email23"]
-    new = findings[(findings["kind"] == "withheld") & ~((side == "member") & key.isin(links))]
+    new = findings[(findings["kind"] == "withheld") & ~(of_member & key.isin(links))]
     return Found(
         head=_head(cycle, at),
         people=cycle.people,

@@ -298,3 +298,38 @@ def test_a_server_that_cannot_start_is_told(tmp_path: Path) -> None:
     ):
         failing.wait(60)
     assert problem.value.remedy == f"its log is {tmp_path / 'server.log'}"
+
+
+def reported(town: Town, server: PrefectServer, connection: str) -> Any:
+    """The state that the flow of the report ends in, as a worker would run it."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.report import quality_report
+
+    with pytest.MonkeyPatch.context() as patch, temporary_settings({PREFECT_API_URL: server.api}):
+        for name, value in town.environment.items():
+            patch.setenv(name, value)
+        return quality_report(connection, return_state=True)
+
+
+def test_the_quality_report_is_a_flow_with_counts_as_its_artifact(town: Town, server: PrefectServer) -> None:
+    town.add(4)
+    before = town.writes()
+    assert reported(town, server, "default").is_completed()
+    assert town.writes() == before
+    seen = latest(server)
+    assert seen["parameters"] == {"connection": "default"}
+    assert seen["name"] == f"report default, run {town.runs()[0].id}"
+    assert [task["name"] for task in tasks(server, seen)] == STAGES[:-1]
+    (artifact,) = asked(server, "artifacts", artifacts={"flow_run_id": {"any_": [seen["id"]]}})
+    assert artifact["key"] == "quality-report-default"
+    assert "| Pending | 0 | 4 |" in artifact["data"]
+    assert "@" not in artifact["data"]
+    (page,) = (town.folder / "reports" / "default").glob("*/report.html")
+    assert str(page) in artifact["data"]
+
+
+def test_a_report_that_cannot_be_made_says_why(town: Town, server: PrefectServer) -> None:
+    state = reported(town, server, "nobody")
+    assert state.is_failed()
+    assert "'nobody' has not been set up" in state.message
