@@ -2,7 +2,7 @@
 
 The cycle emits one event per change of state (``flows.health``); the automation turns it into a notification. Prefect's
 own events of a run could not say that much: their triggers count within a window of time, so "failed" would be told
-once per cycle, or once per window, and "recovered" has to know what was told before.
+once per cycle, or once per window, "recovered" has to know what was told before, and those of scheduled runs come late.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 
 from flows.blocks import keep, notifier
 from flows.deployments import TAG
-from flows.health import EVENTS, PREFIX
+from flows.health import ENDED, EVENTS, PREFIX
 from flows.settings import Settings
 
 TELL = "maxchimp: tell people"
@@ -84,7 +84,7 @@ def _lost() -> AutomationCore:
         description="A run's heartbeats stopped: it is marked as crashed, so that its deployment can run again.",
         trigger=EventTrigger(
             after={"prefect.flow-run.heartbeat"},
-            expect={"prefect.flow-run.heartbeat"} | _ENDED,
+            expect={"prefect.flow-run.heartbeat", ENDED} | _ENDED,
             match={"prefect.resource.id": "prefect.flow-run.*"},
             match_related={"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"},
             for_each={"prefect.resource.id"},

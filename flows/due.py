@@ -35,11 +35,19 @@ from storage import connections, runs
 from storage.engine import open_store
 
 log = logging.getLogger("maxchimp.flows")
+_GOOD = ("done", "running")
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def due(connection: str, asked: Asked, run: Callable[[Cycle], Any]) -> Any:
     """Run a cycle made of the settings; its counts, or a Prefect state with one sentence."""
+    try:
+        return _due(connection, asked, run)
+    finally:
+        emit_event(health.ENDED, resource={"prefect.resource.id": f"prefect.flow-run.{flow_run.id}"})
+
+
+def _due(connection: str, asked: Asked, run: Callable[[Cycle], Any]) -> Any:
     try:
         settings = load_settings(connection)
         at_home(settings.home_dir)
@@ -98,7 +106,8 @@ def _left_to_the_holder(connection: str, asked: Asked, settings: Settings, held:
 def _missed(cycle: Cycle) -> str:
     """Why this tick is skipped, "" when it is not (R33).
 
-    One of a row that was missed, as after a pause: it comes a whole interval late, and a cycle began after it was due.
+    One of a row that was missed, as after a pause: it comes a whole interval late, and a cycle that was completed, or
+    still goes on, began after it was due.
     """
     if not flow_run.id:
         return ""
@@ -108,8 +117,8 @@ def _missed(cycle: Cycle) -> str:
         return ""
     due_at = found.expected_start_time.timestamp()
     late = cycle.now() - due_at
-    since = [run for run in runs.latest(cycle.engine, cycle.connection.id) if run.kind != "plan"]
-    if late < cycle.connection.settings.interval or not since or since[0].started_at < due_at:
+    good = [r for r in runs.latest(cycle.engine, cycle.connection.id) if r.kind != "plan" and r.state in _GOOD]
+    if late < cycle.connection.settings.interval or not good or good[0].started_at < due_at:
         return ""
     return f"{late:.0f} seconds late, and a cycle has begun since"
 

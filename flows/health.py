@@ -15,6 +15,10 @@ from storage.connections import Connection
 PREFIX = "maxchimp.connection"
 EVENTS = tuple(f"{PREFIX}.{word}" for word in ("failed", "still-failing", "recovered"))
 
+# Of the flow run, when it ends by itself. Prefect's own events of a scheduled run's end reach its automations late, by
+# up to 15 minutes: they wait for the event of its first state, which Prefect does not emit.
+ENDED = "maxchimp.run.ended"
+
 
 @dataclass(frozen=True)
 class News:

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +23,8 @@ from flows import launch as launching
 from flows.cycle import Asked, Cycle
 from flows.launch import at_home, launch
 from flows.server import PrefectServer
-from storage import leases
+from storage import connections, leases
+from storage.engine import begin
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
 
@@ -183,6 +186,117 @@ def test_a_deployment_makes_its_cycle_of_the_settings(
     assert town.runs()[0].kind == "sync"
     assert state.is_failed()
     assert "'north' has not been set up" in str(state.message)
+
+
+# --- what a schedule makes due -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def on_a_worker(town: Town, server: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
+    """The settings come from the environment, as they do where a worker runs; the first sync is done."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    for name, value in town.environment.items():
+        monkeypatch.setenv(name, value)
+    town.add(2)
+    run(town, yes=True)
+    town.later()
+    with temporary_settings({PREFECT_API_URL: server.api}):
+        yield town
+
+
+def test_r36_what_is_due_leaves_a_connection_in_use_to_its_holder(on_a_worker: Town) -> None:
+    from flows.sync import backfill, sync
+
+    held = leases.acquire(on_a_worker.engine, 1, "maxchimp on a far machine")
+    skipped, kept = sync("default", return_state=True), backfill("default", return_state=True)
+    assert (skipped.type.value, skipped.name) == ("CANCELLED", "Skipped")
+    assert "maxchimp on a far machine" in str(skipped.message)
+    assert kept.is_completed()
+    assert str(kept.message).endswith("the next cycle reads everything")
+    held.release()
+    assert len(on_a_worker.runs()) == 1
+    sync("default")
+    assert on_a_worker.runs()[0].full
+    sync("default")
+    assert not on_a_worker.runs()[0].full
+
+
+@pytest.mark.parametrize(
+    ("interval", "late", "skipped"),
+    [(60.0, 3600.0, True), (7200.0, 3600.0, False), (0.5, 1.0, False)],
+    ids=["missed", "late", "nothing began since"],
+)
+def test_r33_a_tick_that_was_missed_is_skipped(
+    on_a_worker: Town, monkeypatch: pytest.MonkeyPatch, interval: float, late: float, skipped: bool
+) -> None:
+    from flows import due
+    from flows.sync import sync
+
+    class Client:
+        def __enter__(self) -> Client:
+            return self
+
+        def __exit__(self, *problem: object) -> None:
+            pass
+
+        def read_flow_run(self, number: object) -> Any:
+            at = datetime.fromtimestamp(time.time() - late, UTC)
+            return SimpleNamespace(auto_scheduled=True, expected_start_time=at)
+
+    if interval < 1:  # the last cycle began before this tick was due
+        with begin(on_a_worker.engine) as db:
+            db.exec_driver_sql("UPDATE run SET started_at = started_at - 3600")
+    monkeypatch.setattr(due, "get_client", lambda **more: Client())
+    on_a_worker.set(interval=interval)
+    state = sync("default", return_state=True)
+    assert (state.name == "Skipped") is skipped
+    assert len(on_a_worker.runs()) == (1 if skipped else 2)
+
+
+def test_a_stop_on_purpose_is_no_failure_of_the_connection(on_a_worker: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.sync import sync
+
+    def stopped(cycle: Cycle) -> None:
+        cycle.stop.set()
+
+    monkeypatch.setattr(Cycle, "decide", stopped)
+    assert sync("default", return_state=True).is_failed()
+    found = connections.find(on_a_worker.engine, "default")
+    assert found is not None
+    assert (found.failures, found.told) == (0, "")
+
+
+def test_what_a_worker_runs_is_in_the_log_that_people_read(on_a_worker: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.sync import sync
+
+    sync("default")
+    monkeypatch.setenv("MAXCHIMP_MAILCHIMP_API_KEY", "e" * 32 + "-us6")
+    assert sync("default", return_state=True).is_failed()
+    path = on_a_worker.folder / "logs" / "maxchimp.log"
+    text = path.read_text()
+    assert "run 2 (sync) of default done" in text
+    assert "does not know this API key" in text
+    assert "e" * 32 not in text
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_secret_may_be_kept_by_prefect(on_a_worker: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.blocks.system import Secret
+    from pydantic import SecretStr
+
+    from flows.services import connect
+    from flows.settings import load_settings
+
+    Secret(value=SecretStr(on_a_worker.mailchimp.api_key)).save("town-key")
+    monkeypatch.setenv("MAXCHIMP_PREFECT_ENCRYPTED", "yes")
+    monkeypatch.setenv("MAXCHIMP_MAILCHIMP_API_KEY", "prefect-secret:town-key")
+    services = connect(load_settings())
+    assert services.mailchimp.account()["account_id"]
+    assert services.settings.mailchimp_api_key.get_secret_value() == on_a_worker.mailchimp.api_key
+    monkeypatch.setenv("MAXCHIMP_MAILCHIMP_API_KEY", "prefect-secret:no-such")
+    with pytest.raises(Misconfigured, match="no Secret block 'no-such'"):
+        connect(load_settings())
 
 
 # --- canaries ----------------------------------------------------------------------------------------------------

@@ -156,6 +156,8 @@ def served(town: Town, hook: Hook) -> Iterator[Served]:
         made.process.kill()
     made.process.wait()
     made.reader.join(5)
+    assert made.process.stderr is not None
+    made.process.stderr.close()
 
 
 def schedule(served: Served, name: str) -> list[float]:
@@ -206,7 +208,7 @@ def _changes_take_effect(served: Served, town: Town) -> None:
     assert served.command("settings", "set", "interval=45m").returncode == 0
     until(lambda: schedule(served, "sync/default") == [2700.0], "the new interval")
     assert served.command("setup", "--connection", "north").returncode == 0
-    until(lambda: exists(served, "sync/north"), "the new connection's deployments")
+    until(lambda: exists(served, "backfill/north"), "the new connection's deployments")
     assert schedule(served, "sync/north") == [3600.0]
     assert schedule(served, "backfill/north") == []
     assert served.command("connections", "remove", "north", "--yes").returncode == 0
