@@ -180,7 +180,7 @@ def test_hostile_texts_make_no_element(drawn: list[tuple[str, dict[str, Any]]]) 
     views: dict[str, dict[str, dict[str, Any]]] = {}
     for name, values in list(drawn):
         views.setdefault(name, {})[words.render(name, **poisoned(values, HARMLESS))] = values
-    assert sum(map(len, views.values())) > 40
+    assert sum(map(len, views.values())) > len(views) + 5
     together = ["".join(HOSTILE[n : n + 10]) for n in range(0, len(HOSTILE), 10)]
     for name, drawings in views.items():
         fullest = max(drawings, key=len)
