@@ -13,10 +13,19 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Engine
 
+from domain.changeset import FLAG, LAST_NAME, MARKER, STAMP, STATUS
 from flows.person import NO, YES, Person, Row, flag_of, text_of
 from storage import changes
 from storage.connections import Connection
 from storage.engine import reading
+
+OWN = {
+    FLAG: "Sync with MailChimp",
+    MARKER: "MailChimp ID",
+    STAMP: "CLIENTID and CONTACTNO",
+    STATUS: "status",
+    LAST_NAME: "LastName",
+}
 
 
 @dataclass(frozen=True)
@@ -138,14 +147,18 @@ _KEPT = {
 }
 
 
+def remark(kind: str, problem: str) -> str:
+    """What a finding says, for people."""
+    return _KEPT.get(problem, problem) if kind == "conflict" else problem
+
+
 def remarks(person: Person) -> list[tuple[str, str]]:
     """(field, what the last run found) of values that are withheld, without a counterpart, or were in conflict."""
     found: dict[str, str] = {}
     for kind in ("withheld", "unmapped", "conflict"):
         for row in person.findings:
             if row["kind"] == kind:
-                problem = str(row["problem"])
-                found.setdefault(str(row["field"]), _KEPT.get(problem, problem) if kind == "conflict" else problem)
+                found.setdefault(str(row["field"]), remark(kind, str(row["problem"])))
     return list(found.items())
 
 
@@ -184,7 +197,7 @@ def _done(row: Mapping[Any, Any]) -> Done:
         op=str(row["op"]),
         rule=str(row["rule"] or next((rule for rule in rules if rule), "")),
         state=str(row["state"]),
-        fields=tuple(str(item["field"]) for item in items),
+        fields=tuple(OWN.get(str(item["field"]), str(item["field"])) for item in items),
     )
 
 

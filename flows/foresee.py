@@ -14,12 +14,12 @@ from sqlalchemy import Connection as Database
 from sqlalchemy import Engine
 
 from domain import records
-from domain.changeset import FLAG, LAST_NAME, MARKER, STAMP, STATUS, ChangeSet, Inputs, Policy
+from domain.changeset import ChangeSet, Inputs, Policy
 from domain.fields import FieldMapping
 from domain.records import PLACEHOLDER, Layout
 from domain.values import address_key
 from extract.reading import scope_of
-from flows.explain import Explanation, history, matched, why
+from flows.explain import OWN, Explanation, history, matched, remark, why
 from flows.gather import parked
 from flows.person import Person, Row, find
 from flows.prepare import Prepared, check_identity, prepare
@@ -29,13 +29,6 @@ from storage.connections import Connection
 from storage.engine import reading
 from transform.decide import decide
 
-OWN = {
-    FLAG: "Sync with MailChimp",
-    MARKER: "MailChimp ID",
-    STAMP: "CLIENTID and CONTACTNO",
-    STATUS: "status",
-    LAST_NAME: "LastName",
-}
 OPERATIONS = {"create": "Create the", "update": "Update the", "rename": "Rename the", "revive": "Bring back the"}
 NOUNS = {"mailchimp": "member", "maximizer": "entry"}
 
@@ -132,7 +125,9 @@ def _fields(inputs: Inputs, layout: Layout, person: Person, decided: ChangeSet) 
     seen = {name: json.loads(str(base.get(name) or "{}")) for name in ("mailchimp", "maximizer", "notes")}
     planned = _planned(decided)
     found: list[Mapping[Any, Any]] = [*person.findings, *decided.findings.to_dict("records")]
-    problems = {str(row["field"]): str(row["problem"]) for row in found if row["kind"] != "protected"}
+    problems = {
+        str(row["field"]): remark(str(row["kind"]), str(row["problem"])) for row in found if row["kind"] != "protected"
+    }
     rows = [_address(inputs)]
     for mapping in layout.fields:
         tag = mapping.tag
@@ -188,9 +183,9 @@ def _origin(mapping: FieldMapping, note: str) -> str:
     if note.startswith(PLACEHOLDER):
         return "Mailchimp's value is a placeholder of ours (R23)"
     if note == records.MAILCHIMP_WAITS:
-        return "waits: Mailchimp cannot hold Maximizer's value (R28)"
+        return "Mailchimp's value waits: Maximizer cannot hold it (R28)"
     if note == records.MAXIMIZER_WAITS:
-        return "waits: Maximizer cannot hold Mailchimp's value (R28)"
+        return "Maximizer's value waits: Mailchimp cannot hold it (R28)"
     if mapping.one_way:
         return "read from Mailchimp only (R52)"
     return "protected: Mailchimp never changes this basic field (R12)" if mapping.protected else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -41,6 +42,12 @@ def setup(
         bool, typer.Option("--new-address-book", help="Work on another Address Book from now on; all links end.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before mappings or links are dropped.")] = False,
+    mxi: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Only write the definition of MailChimp ID, and tell how to make the fields."
+        ),
+    ] = None,
 ) -> None:
     """Sign in, create what is missing, select a list.
 
@@ -49,6 +56,8 @@ def setup(
     from flows.services import connect
     from flows.setup import Wish, set_up
 
+    if mxi is not None:
+        return _by_hand(call, mxi)
     options = tuple(option or ())
     if bool(group) != bool(options):
         raise Misconfigured(
@@ -66,6 +75,18 @@ def setup(
     )
     outcome = set_up(call.engine, services, wish)
     call.answer(_document(outcome), lambda: _tell(outcome))
+
+
+def _by_hand(call: Call, file: Path) -> None:
+    """For an administrator who makes the two fields in Maximizer (R40)."""
+    from flows.mxi import definition, steps
+
+    file.write_text(definition(), "utf-8")
+    told = steps()
+    call.answer(
+        {"file": str(file), "steps": told},
+        lambda: show.say(f"wrote {file}", *(f"{n}. {step}" for n, step in enumerate(told, 1))),
+    )
 
 
 def _document(outcome: Outcome) -> dict[str, Any]:

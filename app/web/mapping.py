@@ -6,6 +6,7 @@ from typing import Literal
 
 from app.call import Call
 from app.commands import fields
+from app.progress import Progress
 from app.web import words
 from app.web.site import Answer, Door, Given, Site, audit
 from app.web.tokens import Pass
@@ -33,9 +34,17 @@ class Tag(Given):
     tag: str
 
 
+class _Silent(Progress):
+    """Nobody sits at a terminal."""
+
+    def __call__(self, text: str) -> None:
+        pass
+
+
 def call_of(site: Site) -> Call:
     """What the functions of the command line are given."""
     call = Call(site.settings.connection, as_json=True, verbose=False)
+    call.progress = _Silent()
     call.settings, call.engine, call.services = site.settings, site.engine, site.services
     return call
 

@@ -34,12 +34,13 @@ class Drawing:
 def timeline(listed: Sequence[Campaign], now: float) -> Drawing | None:
     """The events of the last twelve months; None when there are none."""
     begin = now - DAYS * 86400
-    events = [event for campaign in listed for event in campaign.events if begin <= event.at <= now]
+    # Mailchimp's clock may be ahead of ours.
+    events = [event for campaign in listed for event in campaign.events if begin <= event.at <= now + 86400]
     if not events:
         return None
 
     def place(at: float) -> float:
-        return round(EDGE + (WIDTH - 2 * EDGE) * (at - begin) / (now - begin), 1)
+        return round(EDGE + (WIDTH - 2 * EDGE) * (min(at, now) - begin) / (now - begin), 1)
 
     marks = dict.fromkeys(Mark(place(event.at), ROWS[event.kind], event.kind) for event in events)
     words = f"{len(events)} events of the last twelve months, listed in the table below"

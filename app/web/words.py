@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -44,8 +45,26 @@ def text_of(status: int, number: str = "") -> str:
     return render("problem", message=title, remedy=advice, number=number)
 
 
-def problem(message: str, remedy: str = "", **more: Any) -> str:
-    return render("problem", **{"message": message, "remedy": remedy, "number": "", **more})
+def problem(message: str, remedy: str = "") -> str:
+    """What went wrong and what to do, for people who have this page before them and no command line."""
+    return render("problem", message=on_page(message), remedy=on_page(remedy), number="")
+
+
+_COMMAND = re.compile(
+    r"(?:run: |see: )?maxchimp (setup|map|settings|quarantine|runs|plan|sync|fields|lists)\b([^;,.)]*)"
+)
+_PLACES = {"map": "Configuration", "settings": "Configuration", "fields": "Configuration", "lists": "Configuration"}
+
+
+def on_page(text: str) -> str:
+    """A sentence that names a command, with the place in Setup where the same is done."""
+
+    def place(found: re.Match[str]) -> str:
+        if found[1] == "setup":
+            return "see Setup, " + ("Configuration" if "--list" in found[2] else "Connection")
+        return "see Setup, " + _PLACES.get(found[1], "Runs")
+
+    return _COMMAND.sub(place, text)
 
 
 @cache

@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any
 
 from harness import Office
+from pydantic import SecretStr
 
 from app.web.application import application
 from app.web.frame import Frame
@@ -135,7 +136,7 @@ def page(office: Office, **settings: Any) -> Visitor:
         update={
             "maximizer_web_url": "http://127.0.0.1:2/MaximizerWebAccess/Default.aspx",
             "administrators": "ADA",
-            **settings,
+            **{name: SecretStr(text) if name == "secret_key" else text for name, text in settings.items()},
         }
     )
     now = office.clock.now

@@ -81,8 +81,9 @@
     });
     const focus = target.querySelector("[data-focus]");
     if (focus) focus.focus({ preventScroll: target === view });
-    const told = target.querySelector("[role=alert], [role=status]");
+    const told = target.querySelector("[data-say]");
     if (told) say.textContent = told.textContent.trim();
+    target.querySelectorAll("[data-end]").forEach((part) => { part.scrollLeft = part.scrollWidth; });
     target.querySelectorAll("[data-load]").forEach(load);
     target.querySelectorAll("[data-poll]").forEach((waiting) => {
       window.setTimeout(async () => {
