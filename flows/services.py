@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import requests
 
 from clients.mailchimp import Mailchimp
 from clients.maximizer import CLOUD, ON_PREMISE, Dialect, Maximizer
+from clients.permit import Permit
 from clients.session import Session
 from domain.errors import Misconfigured, Side
 from flows.settings import Settings
@@ -18,11 +19,12 @@ Opener = Callable[[Side, requests.Session], None]
 
 @dataclass(frozen=True)
 class Services:
-    """Both clients of one connection and the settings they were made of."""
+    """Both clients of one connection and the settings they were made of; ``permit`` is asked before every request."""
 
     mailchimp: Mailchimp
     maximizer: Maximizer
     settings: Settings
+    permit: Permit = field(default_factory=Permit)
 
     def calls(self) -> dict[str, int]:
         """Requests sent per side."""
@@ -44,15 +46,15 @@ def connect(settings: Settings, dialect: str = "", *, opener: Opener | None = No
     missing = [name for name, value in needed.items() if not value]
     if missing:
         raise Misconfigured(f"not set: {', '.join(missing)}", remedy="set them in the environment or in .env")
-    secrets = settings.secrets()
+    secrets, permit = settings.secrets(), Permit()
 
     def session(side: Side) -> Session:
-        return Session(
-            side,
-            secrets=secrets,
-            parallel=parallel,
-            opener=None if opener is None else lambda http: opener(side, http),
-        )
+        def opened(http: requests.Session) -> None:
+            if opener is not None:
+                opener(side, http)
+            permit.guard(http)
+
+        return Session(side, secrets=secrets, parallel=parallel, opener=opened)
 
     mailchimp = Mailchimp(
         session("mailchimp"), settings.mailchimp_api_key.get_secret_value(), settings.mailchimp_url or None
@@ -66,7 +68,7 @@ def connect(settings: Settings, dialect: str = "", *, opener: Opener | None = No
         token=settings.maximizer_token.get_secret_value(),
         dialect=read_dialect(dialect),
     )
-    return Services(mailchimp, maximizer, settings)
+    return Services(mailchimp, maximizer, settings, permit)
 
 
 def read_dialect(text: str) -> Dialect | None:

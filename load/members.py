@@ -17,9 +17,8 @@ from domain.values import ascii_lower
 from load.bodies import member_body
 from load.confirm import Held, confirm
 from load.context import Item, Loading, Write, windows
-from load.outcome import attempted, close_failed, park, reworded, skip
+from load.outcome import attempted, close_failed, park, reworded, sent, skip
 from storage import changes
-from storage.engine import begin
 
 # Small, so that little time passes between reading a record again and writing it.
 UPDATES_AT_ONCE = 16
@@ -38,7 +37,7 @@ def create_members(loading: Loading, planned: Sequence[Write]) -> None:
 def _create(loading: Loading, batch: Sequence[Write], *, lenient: bool = False) -> None:
     by_address = {ascii_lower(_address(write)): write for write in batch}
     bodies = [member_body(loading, write, {}) for write in batch]
-    answer = attempted(lambda: loading.mailchimp.add_members(loading.list_id, bodies, lenient=lenient))
+    answer = sent(loading, lambda: loading.mailchimp.add_members(loading.list_id, bodies, lenient=lenient))
     if isinstance(answer, MaxchimpError):
         for write in batch:
             close_failed(loading, write, answer)
@@ -117,7 +116,7 @@ def _update(loading: Loading, window: Sequence[Write]) -> None:
     if not going:
         return
     changes.send(loading.engine, loading.lease, [write.id for write in going], loading.now())
-    answers = loading.each(lambda w: attempted(lambda: _write(loading, w, held[w.id])), going)
+    answers = loading.each(lambda w: sent(loading, lambda: _write(loading, w, held[w.id])), going)
     done = []
     for write, answer in zip(going, answers, strict=True):
         if isinstance(answer, MaxchimpError):
@@ -132,7 +131,7 @@ def _unread(loading: Loading, missing: Sequence[tuple[Write, object]]) -> None:
     skip(loading, [write for write, row in missing if row is None])
     for write, row in missing:
         if isinstance(row, MaxchimpError):
-            with begin(loading.engine) as db:
+            with loading.begin() as db:
                 changes.mark(db, [write.id], "discarded", outcome="not read", finished_at=loading.now())
             loading.count("mailchimp", "failed")
             loading.broken.append(row.message)
@@ -197,6 +196,6 @@ def _without_refused_fields(
     less = replace(write, items=rest)
     answer = _patch(loading, less, member_body(loading, less, held), lenient=bool(outside))
     if bad:
-        with begin(loading.engine) as db:
+        with loading.begin() as db:
             park(db, loading, write, *reworded(refusal), {"fields": sorted(named)})
     return less, answer

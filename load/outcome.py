@@ -10,15 +10,14 @@ from domain.errors import (
     BrokenAnswer,
     CallFailed,
     CredentialsRefused,
-    LeaseLost,
     MaxchimpError,
     NotApplied,
     NotFound,
     Refused,
+    Stopped,
 )
 from load.context import Loading, Write
 from storage import changes, parking, snapshots
-from storage.engine import begin
 
 # Refusals in the words people read: reason, what to do.
 WORDS = {
@@ -44,11 +43,18 @@ def attempted(call: Callable[[], Any]) -> Any:
         return error
 
 
+def sent(loading: Loading, call: Callable[[], Any]) -> Any:
+    """A write's answer, or the error it ended with; Stopped, and nothing sent, once a stop was asked for (F8)."""
+    return Stopped() if loading.stop.is_set() else attempted(call)
+
+
 def close_failed(loading: Loading, write: Write, error: MaxchimpError) -> None:
     """Record a write that did not end well; the rest goes on, unless the side refuses our credentials."""
     match error:
         case NotFound():
             _mark(loading, write, "skipped", "gone")
+        case Stopped():
+            _mark(loading, write, "discarded", "not sent")
         case Refused():
             refuse(loading, write, error)
         case NotApplied():
@@ -57,24 +63,24 @@ def close_failed(loading: Loading, write: Write, error: MaxchimpError) -> None:
         case Ambiguous() | BrokenAnswer():
             _mark(loading, write, "ambiguous", "unknown effect")
             loading.broken.append(error.message)
-        case CredentialsRefused() | LeaseLost():
+        case CredentialsRefused():
             _mark(loading, write, "discarded", "not applied")
             raise error
         case _:
             raise error
-    if not isinstance(error, NotFound):
+    if not isinstance(error, NotFound | Stopped):
         loading.count(write.side, "failed")
 
 
 def _mark(loading: Loading, write: Write, state: str, outcome: str) -> None:
-    with begin(loading.engine) as db:
+    with loading.begin() as db:
         changes.mark(db, [write.id], state, outcome=outcome, finished_at=loading.now())
 
 
 def skip(loading: Loading, left: Sequence[Write], outcome: str = "moved since it was read") -> None:
     """Records that are no longer as planned are left to the next cycle; their pairs stay unfinished."""
     if left:
-        with begin(loading.engine) as db:
+        with loading.begin() as db:
             changes.mark(db, [write.id for write in left], "skipped", outcome=outcome, finished_at=loading.now())
 
 
@@ -88,7 +94,7 @@ def reworded(error: Refused) -> tuple[str, str]:
 def refuse(loading: Loading, write: Write, error: Refused) -> None:
     """Park a refused record: it waits until it changes or is released, and blocks nobody (R51)."""
     reason, remedy = reworded(error)
-    with begin(loading.engine) as db:
+    with loading.begin() as db:
         changes.mark(db, [write.id], "refused", outcome=error.code, finished_at=loading.now())
         park(db, loading, write, reason, remedy, {"code": error.code, "said": [list(pair) for pair in error.fields]})
         if error.code == "forgotten" and (item := write.item("EMAIL")):
