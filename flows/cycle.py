@@ -64,7 +64,10 @@ class Asked:
 
 @dataclass
 class Cycle:
-    """One run of one connection. ``now`` is our own clock (UTC epoch seconds), never compared with the services'."""
+    """One run of one connection. ``now`` is our own clock (UTC epoch seconds), never compared with the services'.
+
+    ``lease_seconds``: how long the connection stays ours without a sign of life; ``monotonic`` tells a pause.
+    """
 
     engine: Engine
     connection: Connection
@@ -73,6 +76,7 @@ class Cycle:
     now: Callable[[], float] = time.time
     parallel: int = 4
     lease_seconds: float = 120.0
+    monotonic: Callable[[], float] = time.monotonic
     judge: bool = True
     progress: Callable[[str], None] = lambda text: None
     stop: threading.Event = field(default_factory=threading.Event)
@@ -131,7 +135,7 @@ class Cycle:
         """Hold the connection (R36) and open the run; a second start raises LeaseHeld naming the holder."""
         name = leases.holder_name()
         self.lease = leases.acquire(self.engine, self.connection.id, name, self.lease_seconds, self.now)
-        self.services.permit.ask = Fence(self.lease)
+        self.services.permit.ask = Fence(self.lease, self.monotonic)
         try:
             with leases.heartbeat(self.lease):
                 with self.lease.begin() as db:

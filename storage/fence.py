@@ -7,7 +7,6 @@ an intent and its first byte, and between a send and its repetition, lies time i
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 from storage import changes
@@ -24,7 +23,7 @@ class Fence:
     the lease; nothing is sent then, and the new holder settles what is open. Safe to share between threads.
     """
 
-    def __init__(self, lease: Lease, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, lease: Lease, monotonic: Callable[[], float]) -> None:
         self._lease, self._monotonic = lease, monotonic
         self._lock = threading.Lock()
         self._proven = self._moments()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from killing import Stand
+from killing import LEASE, Stand
 from loop import Loop
 from psycopg.errors import DiskFull
 from scenes import Scene, Still
@@ -20,11 +20,9 @@ from storage.engine import open_store, reading
 
 pytestmark = pytest.mark.xdist_group("kills")
 
-LEASE = 150.0
-
 
 class Disk:
-    """Where commits go; the n-th from the load stage on does not get there, nor any later one if it is full for good."""
+    """Where commits go; the n-th from the load stage on does not get there, nor any later one if full for good."""
 
     def __init__(self, stand: Stand, number: int, *, for_good: bool) -> None:
         self.stand, self.number, self.for_good = stand, number, for_good
@@ -92,7 +90,7 @@ def test_f6_a_commit_that_fails(ground: tuple[Shelf, Still], scene: Callable[[st
         fired = disk.count >= number
         assert ("disk" in told or "room" in told) == fired, told
         disk.freed()
-        stand.clock.advance(LEASE)
+        stand.clock.advance(LEASE + 1)
         assert (loop.settle(stand, backfill=False) or loop.compared(stand)) == [], f"commit {number}"
         done()
         stand.close()

@@ -1,4 +1,4 @@
-"""F8: SIGTERM at many boundaries. What is in flight is finished and recorded, nothing new is sent, the next run ends it."""
+"""F8: SIGTERM at many boundaries: what is in flight is finished and recorded, and nothing new is sent."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from killing import Stand, forked, written
+from killing import LEASE, Stand, forked, written
 from loop import Loop
 from scenes import Scene, Still
 from shelves import Shelf
@@ -19,7 +19,7 @@ from storage import engine as storage_engine
 
 pytestmark = pytest.mark.xdist_group("kills")
 
-LONGER_THAN_THE_LEASE = 500.0
+LONGER_THAN_THE_LEASE = LEASE + 1
 IN_A_TRANSACTION = "before a commit"
 
 
