@@ -1,4 +1,4 @@
-"""The quality report from a staged store: checks, classes, field by field, page and lists; reading is not measured here.
+"""The quality report from a staged store: checks, classes, field by field, page and lists; without the reading.
 
     python -m benchmarks.report [PAIRS ...]
 

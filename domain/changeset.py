@@ -23,6 +23,7 @@ NEW_LINK = (
     "web_id",
     "status",
     "flag",
+    "flag_ours",
     "member_hash",
     "entry_hash",
     "reason",
@@ -34,6 +35,8 @@ FINDING = ("kind", "key", "field", "value", "problem")
 # Fields of a change that are no mapping: the two UDFs of ours, and the entry's identity as carried by the member.
 FLAG, MARKER, STAMP, STATUS = "#flag", "#marker", "#stamp", "#status"
 LAST_NAME = "#lastname"  # of a new entry when no mapping leads there
+# Why a link ended whose member took another address: until it is stamped anew, the member still names its old entry.
+READDRESSED = "the member's address was changed in Mailchimp (R13)"
 
 
 def empty(columns: tuple[str, ...]) -> pd.DataFrame:
@@ -64,6 +67,7 @@ class Inputs:
     ``holders``: links (id, contact_id, entry_id, email, email1, unique_email_id) that hold an address or an identity
     which a newcomer claims. ``parked``: open quarantine rows; ``held`` (bool): what was refused is not tried again.
     ``resting``: targets with an open write (frozen).
+    ``readdressed``: members whose stamp names the entry they left when they took another address (R13).
     ``suppressed``: addresses (keys) never to be made members; ``erased``: those of them never to be made entries.
     """
 
@@ -76,6 +80,7 @@ class Inputs:
     resting: frozenset[str] = frozenset()
     suppressed: frozenset[str] = frozenset()
     erased: frozenset[str] = frozenset()
+    readdressed: frozenset[str] = frozenset()
 
 
 @dataclass

@@ -7,6 +7,7 @@
     |-- Incomplete               nothing is lost, the next cycle goes on                 (exit 1)
     |   |-- LeaseHeld            another process works on this connection
     |   |-- LeaseLost            another process took over while this one was paused
+    |   |-- Stopped              this process was asked to end
     |   `-- BrokenAnswer         an answer was not what the service's contract says
     `-- CallFailed               one call to a service did not succeed
         |-- NotApplied           certainly without effect: may be sent again later       (exit 1)
@@ -75,6 +76,13 @@ class LeaseHeld(Incomplete):
 
 class LeaseLost(Incomplete):
     """The lease expired and another process took it: this one may write nothing more."""
+
+
+class Stopped(Incomplete):
+    """Somebody asked this process to end: what is in flight is finished, nothing more is sent (hazard F8)."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped on request; what was in flight is finished", remedy="the next cycle goes on")
 
 
 class BrokenAnswer(Incomplete):

@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 
 from domain import records
 from domain.changeset import FINDING, PARKED, ChangeSet, Inputs, Policy, empty
-from domain.errors import Blocked, Incomplete, MaxchimpError
+from domain.errors import Blocked, Incomplete, MaxchimpError, Stopped
 from domain.facts import about
 from extract import counterparts
 from extract.entries import read_entries
@@ -41,6 +41,7 @@ from load.recover import recover
 from storage import changes, connections, leases, links, parking, runs, snapshots
 from storage.connections import Connection
 from storage.engine import begin, reading
+from storage.fence import Fence
 from transform.decide import decide
 from transform.guard import Trip, absent, emptied, guard
 
@@ -64,7 +65,10 @@ class Asked:
 
 @dataclass
 class Cycle:
-    """One run of one connection. ``now`` is our own clock (UTC epoch seconds), never compared with the services'."""
+    """One run of one connection. ``now`` is our own clock (UTC epoch seconds), never compared with the services'.
+
+    ``lease_seconds``: how long the connection stays ours without a sign of life; ``monotonic`` tells a pause.
+    """
 
     engine: Engine
     connection: Connection
@@ -72,6 +76,8 @@ class Cycle:
     asked: Asked = field(default_factory=Asked)
     now: Callable[[], float] = time.time
     parallel: int = 4
+    lease_seconds: float = 120.0
+    monotonic: Callable[[], float] = time.monotonic
     judge: bool = True
     progress: Callable[[str], None] = lambda text: None
     stop: threading.Event = field(default_factory=threading.Event)
@@ -124,16 +130,20 @@ class Cycle:
 
     def go_on(self) -> None:
         if self.stop.is_set():
-            raise Incomplete("stopped on request; what was in flight is finished", remedy="the next cycle goes on")
+            raise Stopped
 
     @contextmanager
     def leased(self) -> Iterator[None]:
         """Hold the connection (R36) and open the run; a second start raises LeaseHeld naming the holder."""
-        self.lease = leases.acquire(self.engine, self.connection.id, leases.holder_name(), now=self.now)
+        name = leases.holder_name()
+        self.lease = leases.acquire(self.engine, self.connection.id, name, self.lease_seconds, self.now)
+        self.services.permit.ask = Fence(self.lease, self.monotonic)
         try:
             with leases.heartbeat(self.lease):
+                with self.lease.begin() as db:
+                    self.lease.terms = connections.terms(db, self.connection.id)
                 for run in runs.abandoned(self.engine, self.connection.id, self.now()):
-                    with begin(self.engine) as db:
+                    with self.lease.begin() as db:
                         runs.recount(db, run, no_counts() | changes.confirmed(db, run))
                 found = connections.find(self.engine, self.connection.name)
                 assert found is not None
@@ -143,6 +153,7 @@ class Cycle:
                 with about(connection=self.connection.name, run=self.run_id):
                     yield
         finally:
+            self.services.permit.withdraw()
             self.lease.release()
 
     def _wants_full(self) -> bool:
@@ -376,7 +387,10 @@ class Cycle:
             columns |= {"full_reason": "the last read was incomplete"}
         if uncertain:
             self.facts["resting"] = uncertain
-        connections.update(self.engine, self.connection.id, **columns)
+        with begin(self.engine) as db:
+            # A list or a mapping that was changed meanwhile has to be read from the start.
+            self.lease.check(db)
+            connections.update(db, self.connection.id, **columns)
         self.facts["complete"] = whole
 
     # ---------------------------------------------------------------- the end

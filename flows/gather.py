@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pandas as pd
 from sqlalchemy import Connection as Database
 
 from domain import records
-from domain.changeset import Inputs
+from domain.changeset import READDRESSED, Inputs
 from domain.frames import aligned
 from domain.records import KEY, Layout
 from domain.values import address_key
@@ -58,6 +59,7 @@ def gather(
         resting=resting,
         suppressed=suppressed[0],
         erased=suppressed[1],
+        readdressed=_readdressed(db, connection_id, members, fresh["mailchimp"]),
     )
     active = links.count(db, connection_id)
     return Gathered(inputs, active - int((ours["state"] == "active").sum()), active)
@@ -120,6 +122,16 @@ def _holders(
         last = known[held | known["unique_email_id"].isin(markers)]
     now = links.holding_now(db, connection_id, run_id, addresses)
     return pd.concat([last[now.columns.tolist()], now], ignore_index=True).drop_duplicates(ignore_index=True)
+
+
+def _readdressed(db: Database, connection_id: int, members: pd.DataFrame, unlinked: Collection[str]) -> frozenset[str]:
+    """Unlinked members that still name the entry from which a change of their address parted them (R13)."""
+    stamped = members[members["contact_id"].isin(unlinked) & (members["pair"] != "")]
+    if not len(stamped):
+        return frozenset()
+    parted = links.parted(db, connection_id, stamped["contact_id"], READDRESSED)
+    names = zip(stamped["contact_id"], stamped["pair"], strict=True)
+    return frozenset(contact_id for contact_id, entry_id in names if (contact_id, entry_id) in parted)
 
 
 def parked(rows: pd.DataFrame, *, again: bool = False) -> pd.DataFrame:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import requests
 
 from clients.mailchimp import Mailchimp
 from clients.maximizer import CLOUD, ON_PREMISE, Dialect, Maximizer
+from clients.permit import Permit
 from clients.session import SENDS, Session
 from domain.errors import Misconfigured, Side
 from flows.settings import Settings
@@ -19,11 +20,12 @@ Opener = Callable[[Side, requests.Session], None]
 
 @dataclass(frozen=True)
 class Services:
-    """Both clients of one connection and the settings they were made of."""
+    """Both clients of one connection and the settings they were made of; ``permit`` is asked before every request."""
 
     mailchimp: Mailchimp
     maximizer: Maximizer
     settings: Settings
+    permit: Permit = field(default_factory=Permit)
 
     def calls(self) -> dict[str, int]:
         """Requests sent per side."""
@@ -54,8 +56,15 @@ def connect(
     missing = [name for name, value in needed.items() if not value]
     if missing:
         raise Misconfigured(f"not set: {', '.join(missing)}", remedy="set them in the environment or in .env")
-    make = {"opener": opener, "parallel": parallel, "sends": sends}
-    return Services(mailchimp_of(settings, **make), maximizer_of(settings, dialect, **make), settings)
+    permit = Permit()
+
+    def guarded(side: Side, http: requests.Session) -> None:
+        if opener is not None:
+            opener(side, http)
+        permit.guard(http)
+
+    make = {"opener": guarded, "parallel": parallel, "sends": sends}
+    return Services(mailchimp_of(settings, **make), maximizer_of(settings, dialect, **make), settings, permit)
 
 
 def mailchimp_of(settings: Settings, **make: Any) -> Mailchimp:

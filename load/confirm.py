@@ -20,7 +20,6 @@ from domain.records import EMAIL, PLACEHOLDER
 from domain.values import ascii_lower, only_paired, texts, to_maximizer
 from load.context import Item, Loading, Write
 from storage import changes, links, parking, snapshots
-from storage.engine import begin
 
 _LINK_COLUMNS = ("email", "email1", "unique_email_id", "web_id", "status", "flag", "flag_ours", "archived", "state")
 _COMPARED = {"mailchimp": ("email", "status", "pair"), "maximizer": ("email1", "flag", "marker")}
@@ -44,7 +43,7 @@ def confirm(loading: Loading, side: str, done: Sequence[Held]) -> None:
     identity = records.MEMBER if side == "mailchimp" else records.ENTRY
     tags = [str(name) for name in wide.columns if name not in identity]
     rows = records.plain_rows(wide)
-    with begin(loading.engine) as db:
+    with loading.begin() as db:
         before = _as_read(db, loading, side, [str(row[records.KEY[side]]) for row in rows], tags)
         made = _new_links(db, loading, side, list(zip(done, rows, strict=True)))
         news = _news(db, loading, list(zip(done, rows, strict=True))) if side == "mailchimp" else {}

@@ -8,12 +8,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeVar
 
 import pandas as pd
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from clients.mailchimp import Mailchimp
 from clients.maximizer import Maximizer
@@ -118,6 +119,10 @@ class Loading:
 
     def count(self, side: str, what: str, number: int = 1) -> None:
         self.tally[side, what] = self.tally.get((side, what), 0) + number
+
+    def begin(self) -> AbstractContextManager[Connection]:
+        """A transaction that writes down what was done; LeaseLost once another run holds the connection."""
+        return self.lease.begin()
 
     @property
     def scope(self) -> list[str]:

@@ -17,9 +17,8 @@ from domain.values import ascii_lower
 from load.bodies import entry_data
 from load.confirm import Held, confirm
 from load.context import Item, Loading, Write, windows
-from load.outcome import attempted, close_failed, skip
+from load.outcome import attempted, close_failed, sent, skip
 from storage import changes, links
-from storage.engine import begin
 
 AT_ONCE = 16
 
@@ -42,7 +41,7 @@ def _create(loading: Loading, window: Sequence[Write]) -> bool:
     """False when an entry was made without its marker: creating more could not be made safe (hazard B10)."""
     changes.send(loading.engine, loading.lease, [write.id for write in window], loading.now())
     bodies = [entry_data(loading, write) for write in window]
-    keys = loading.each(lambda body: attempted(lambda: loading.maximizer.create_entry(body)), bodies)
+    keys = loading.each(lambda body: sent(loading, lambda: loading.maximizer.create_entry(body)), bodies)
     made = {}
     for write, key in zip(window, keys, strict=True):
         if isinstance(key, MaxchimpError):
@@ -62,7 +61,7 @@ def _create(loading: Loading, window: Sequence[Write]) -> bool:
 
 
 def _blocked(loading: Loading, rest: Sequence[Write]) -> None:
-    with begin(loading.engine) as db:
+    with loading.begin() as db:
         changes.mark(db, [write.id for write in rest], "discarded", outcome="marker not stored")
     loading.broken.append("Maximizer does not store the MailChimp ID of new entries; no more were created")
 
@@ -109,7 +108,7 @@ def _update(loading: Loading, window: Sequence[Write]) -> None:
     now = attempted(lambda: read_entries(loading, [write.entry_id for write in window]))
     if isinstance(now, MaxchimpError):
         for write in window:
-            with begin(loading.engine) as db:
+            with loading.begin() as db:
                 changes.mark(db, [write.id], "discarded", outcome="not read")
             loading.count("maximizer", "failed")
         loading.broken.append(now.message)
@@ -127,9 +126,8 @@ def _update(loading: Loading, window: Sequence[Write]) -> None:
     changes.send(loading.engine, loading.lease, [write.id for write in going], loading.now())
 
     def put(write: Write) -> Any:
-        return attempted(
-            lambda: loading.maximizer.update_entry(key_of(now[write.entry_id]), entry_data(loading, write))
-        )
+        key = key_of(now[write.entry_id])
+        return sent(loading, lambda: loading.maximizer.update_entry(key, entry_data(loading, write)))
 
     written = []
     for write, error in zip(going, loading.each(put, going), strict=True):
@@ -170,7 +168,7 @@ def _resolved(loading: Loading, window: Sequence[Write]) -> list[Write]:
     open_ids = [w.link_id for w in window if w.link_id is not None and (i := w.item(MARKER)) and i.new == ""]
     if not open_ids:
         return list(window)
-    with begin(loading.engine) as db:
+    with loading.begin() as db:
         known = links.by_ids(db, open_ids).set_index("id")["unique_email_id"].to_dict()
     filled = []
     for write in window:

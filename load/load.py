@@ -13,7 +13,7 @@ from load.entries import create_entries, update_entries
 from load.members import create_members, update_members
 from load.outcome import judge_unsure
 from storage import changes, links, snapshots
-from storage.engine import begin, reading
+from storage.engine import reading
 
 REFUSED_FLOOR = 25
 
@@ -63,7 +63,7 @@ def _ready(loading: Loading, side: str) -> list[Write]:
     ready = [w for w in waiting if w.link_id is not None]
     dropped = [w.id for w in waiting if w.link_id is None]
     if dropped:
-        with begin(loading.engine) as db:
+        with loading.begin() as db:
             changes.mark(db, dropped, "discarded", outcome="its record was not made")
     if side == "mailchimp":
         return [_stamped(w) for w in ready]
@@ -77,7 +77,7 @@ def _stamped(write: Write) -> Write:
 
 def settle(loading: Loading) -> None:
     """Pairs with nothing left to do get the hashes of their records: they are not looked at again until they move."""
-    with begin(loading.engine) as db:
+    with loading.begin() as db:
         done = changes.of_run(db, loading.run_id)
         unfinished = set(done.loc[(done["state"] != "done") & done["link_id"].notna(), "link_id"].astype(int))
         touched = {link for link, _ in loading.hashes} - unfinished

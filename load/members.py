@@ -17,9 +17,9 @@ from domain.values import ascii_lower
 from load.bodies import member_body
 from load.confirm import Held, confirm
 from load.context import Item, Loading, Write, windows
-from load.outcome import attempted, close_failed, close_unsent, park, reworded, skip
+from load.outcome import attempted, close_failed, close_unsent, park, reworded, sent, skip
 from storage import changes
-from storage.engine import begin, reading
+from storage.engine import reading
 
 # Small, so that little time passes between reading a record again and writing it.
 UPDATES_AT_ONCE = 16
@@ -50,7 +50,7 @@ def _create(loading: Loading, batch: Sequence[Write], *, lenient: bool = False) 
         return close_unsent(loading, batch)
     by_address = {ascii_lower(_address(write)): write for write in batch}
     bodies = [member_body(loading, write, {}) for write in batch]
-    answer = attempted(lambda: loading.mailchimp.add_members(loading.list_id, bodies, lenient=lenient))
+    answer = sent(loading, lambda: loading.mailchimp.add_members(loading.list_id, bodies, lenient=lenient))
     if isinstance(answer, Refused) and not isinstance(answer, NotFound) and len(batch) > 1:
         # The whole call was refused, so nothing was done: whose fault it is shows in its halves.
         middle = len(batch) // 2
@@ -135,7 +135,7 @@ def _update(loading: Loading, window: Sequence[Write]) -> None:
     if not going:
         return
     changes.send(loading.engine, loading.lease, [write.id for write in going], loading.now())
-    answers = loading.each(lambda w: attempted(lambda: _write(loading, w, held[w.id])), going)
+    answers = loading.each(lambda w: sent(loading, lambda: _write(loading, w, held[w.id])), going)
     done = []
     for write, answer in zip(going, answers, strict=True):
         if isinstance(answer, MaxchimpError):
@@ -150,7 +150,7 @@ def _unread(loading: Loading, missing: Sequence[tuple[Write, object]]) -> None:
     skip(loading, [write for write, row in missing if row is None])
     for write, row in missing:
         if isinstance(row, MaxchimpError):
-            with begin(loading.engine) as db:
+            with loading.begin() as db:
                 changes.mark(db, [write.id], "discarded", outcome="not read", finished_at=loading.now())
             loading.count("mailchimp", "failed")
             loading.broken.append(row.message)
@@ -215,6 +215,6 @@ def _without_refused_fields(
     less = replace(write, items=rest)
     answer = _patch(loading, less, member_body(loading, less, held), lenient=bool(outside))
     if bad:
-        with begin(loading.engine) as db:
+        with loading.begin() as db:
             park(db, loading, write, *reworded(refusal), {"fields": sorted(named)})
     return less, answer

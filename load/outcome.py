@@ -12,15 +12,14 @@ from domain.errors import (
     BrokenAnswer,
     CallFailed,
     CredentialsRefused,
-    LeaseLost,
     MaxchimpError,
     NotApplied,
     NotFound,
     Refused,
+    Stopped,
 )
 from load.context import Loading, Write
 from storage import changes, parking, snapshots
-from storage.engine import begin
 
 TRIES = 3  # failures of one record before it waits for a person
 
@@ -48,11 +47,18 @@ def attempted(call: Callable[[], Any]) -> Any:
         return error
 
 
+def sent(loading: Loading, call: Callable[[], Any]) -> Any:
+    """A write's answer, or the error it ended with; Stopped, and nothing sent, once a stop was asked for (F8)."""
+    return Stopped() if loading.stop.is_set() else attempted(call)
+
+
 def close_failed(loading: Loading, write: Write, error: MaxchimpError) -> None:
     """Record a write that did not end well; the rest goes on, unless the side refuses our credentials."""
     match error:
         case NotFound():
             _mark(loading, write, "skipped", "gone")
+        case Stopped():
+            _mark(loading, write, "discarded", "not sent")
         case Refused():
             refuse(loading, write, error)
         case NotApplied():
@@ -62,30 +68,30 @@ def close_failed(loading: Loading, write: Write, error: MaxchimpError) -> None:
             _mark(loading, write, "ambiguous", "unknown effect")
             loading.unsure.append((write, getattr(error, "status", 0)))
             loading.broken.append(error.message)
-        case CredentialsRefused() | LeaseLost():
+        case CredentialsRefused():
             _mark(loading, write, "discarded", "not applied")
             raise error
         case _:
             raise error
-    if not isinstance(error, NotFound):
+    if not isinstance(error, NotFound | Stopped):
         loading.count(write.side, "failed")
 
 
 def _mark(loading: Loading, write: Write, state: str, outcome: str) -> None:
-    with begin(loading.engine) as db:
+    with loading.begin() as db:
         changes.mark(db, [write.id], state, outcome=outcome, finished_at=loading.now())
 
 
 def skip(loading: Loading, left: Sequence[Write], outcome: str = "moved since it was read") -> None:
     """Records that are no longer as planned are left to the next cycle; their pairs stay unfinished."""
     if left:
-        with begin(loading.engine) as db:
+        with loading.begin() as db:
             changes.mark(db, [write.id for write in left], "skipped", outcome=outcome, finished_at=loading.now())
 
 
 def close_unsent(loading: Loading, left: Sequence[Write]) -> None:
     """Writes that were announced and then not sent: the next cycle plans them again."""
-    with begin(loading.engine) as db:
+    with loading.begin() as db:
         ids = [write.id for write in left]
         changes.mark(db, ids, "discarded", outcome="not sent", finished_at=loading.now())
     if left:
@@ -106,7 +112,7 @@ def refuse(loading: Loading, write: Write, error: Refused) -> None:
     """
     reason, remedy = reworded(error)
     loading.refused[WORDS.get(error.code, (error.problem,))[0]] += 1
-    with begin(loading.engine) as db:
+    with loading.begin() as db:
         changes.mark(db, [write.id], "refused", outcome=error.code, finished_at=loading.now())
         changes.record_failure(db, write.id, loading.now(), "refused", error.status)
         final = error.code in WORDS or _tries(loading, db, write) >= TRIES
@@ -126,7 +132,7 @@ def judge_unsure(loading: Loading) -> None:
         unsure = [(write, status) for write, status in loading.unsure if write.side == side]
         if not unsure or isinstance(attempted(ask), MaxchimpError):
             continue
-        with begin(loading.engine) as db:
+        with loading.begin() as db:
             for write, status in unsure:
                 changes.record_failure(db, write.id, loading.now(), "ambiguous", status)
                 if _tries(loading, db, write) >= TRIES:

@@ -18,7 +18,7 @@ from load.context import Loading, Write, writes
 from load.entries import read_entries
 from load.outcome import park
 from storage import changes, connections, links, parking
-from storage.engine import begin, reading
+from storage.engine import reading
 
 
 def recover(loading: Loading, wait: float) -> frozenset[str]:
@@ -29,7 +29,7 @@ def recover(loading: Loading, wait: float) -> frozenset[str]:
     makes the next completed run a full one, so that its person is found again whatever the cursors say (R34).
     Raises what the clients raise when a side cannot be asked: nothing is guessed.
     """
-    with begin(loading.engine) as db:
+    with loading.begin() as db:
         changes.discard_planned(db, loading.connection_id, except_run=loading.run_id)
         left = changes.open_changes(db, loading.connection_id)
         dead = left.loc[(left["state"] == "sent") & (left["lease_token"] != loading.lease.token), "id"]
@@ -42,7 +42,7 @@ def recover(loading: Loading, wait: float) -> frozenset[str]:
         if not _settled(loading, write, young):
             resting |= {key for key in (write.contact_id, write.entry_id) if key}
         elif row["state"] == "held":  # it is looked at again as well: a person has mended it
-            with begin(loading.engine) as db:
+            with loading.begin() as db:
                 parking.settle(db, loading.connection_id, write.side, [write.target])
     return frozenset(resting)
 
@@ -123,13 +123,13 @@ def _carries(loading: Loading, write: Write, held: Mapping[str, Any]) -> bool:
 
 
 def _close(loading: Loading, write: Write, state: str, outcome: str) -> None:
-    with begin(loading.engine) as db:
+    with loading.begin() as db:
         changes.mark(db, [write.id], state, outcome=outcome, finished_at=loading.now())
         if write.op == "create":
             connections.update(db, loading.connection_id, full_reason="an uncertain write is planned anew")
 
 
 def _hold(loading: Loading, write: Write, reason: str) -> None:
-    with begin(loading.engine) as db:
+    with loading.begin() as db:
         changes.mark(db, [write.id], "held", outcome=reason)
         park(db, loading, write, reason, "keep one of them, and delete the others in Maximizer", {})

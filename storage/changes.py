@@ -150,6 +150,15 @@ def send(engine: Engine, lease: Lease, ids: Collection[int], now: float) -> None
         ) from None
 
 
+def still_sending(lease: Lease, now: float) -> None:
+    """What this holder has sent and not closed may still be on its way: it counts as sent now. LeaseLost as ever."""
+    mine = and_(
+        change.c.connection_id == lease.connection_id, change.c.state == "sent", change.c.lease_token == lease.token
+    )
+    with lease.begin() as db:
+        db.execute(change.update().where(mine).values(sent_at=now))
+
+
 def discard_planned(db: Connection, connection_id: int, except_run: int | None = None) -> int:
     """Planned changes of earlier runs were never sent and never will be; stored plans (kind "plan") stay."""
     syncs = select(run.c.id).where(run.c.connection_id == connection_id, run.c.kind != "plan")

@@ -150,6 +150,17 @@ def remove(db: Database, connection_id: int) -> None:
                     db.execute(table.delete().where(table.c[name].in_(ids)))
 
 
+def terms(db: Database, connection_id: int) -> str:
+    """Everything people can change that decides what a run writes, in one text to compare (hazard F5)."""
+    columns = [connection.c[n] for n in ("account_id", "list_id", "address_book", "flag_ref", "marker_ref", "settings")]
+    *ids, settings = db.execute(select(*columns).where(connection.c.id == connection_id)).one()
+    # A tag follows its merge field, which a run does by itself.
+    kept = [name for name in MappingRow.__dataclass_fields__ if name not in ("tag", "field")]
+    ours = select(*(field_mapping.c[name] for name in kept)).where(field_mapping.c.connection_id == connection_id)
+    rows = [list(row) for row in db.execute(ours.order_by(field_mapping.c.id))]
+    return json.dumps([ids, {**settings, "interval": None}, rows], sort_keys=True)
+
+
 # --- mappings ----------------------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from domain.errors import Incomplete, MaxchimpError, Misconfigured
 
 BUSY_TIMEOUT = 30.0  # seconds a writer waits for another one
+FORSAKEN = 300.0  # seconds after which PostgreSQL gives up a transaction whose process does not go on
 _EXAMPLES = "set MAXCHIMP_DATABASE_URL, for example sqlite:///data/local/maxchimp.db or postgresql://user@host/maxchimp"
 _PRAGMAS = (
     "journal_mode=WAL",
@@ -141,7 +142,16 @@ def _postgresql(address: URL) -> Engine:
     remote = address.host not in (None, "localhost", "127.0.0.1", "::1") and "host" not in address.query
     if remote and "sslmode" not in address.query:
         address = address.update_query_dict({"sslmode": "require"})  # contact data crosses no network in the clear
-    return create_engine(address, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    engine = create_engine(address, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    event.listen(engine, "connect", _set_patience)
+    return engine
+
+
+def _set_patience(connection: psycopg.Connection[Any], _record: Any) -> None:
+    """As with SQLite a writer waits for another one for a while only: that one may be a paused process."""
+    connection.execute(f"SET lock_timeout = '{BUSY_TIMEOUT:g}s'")
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{FORSAKEN:g}s'")
+    connection.commit()
 
 
 def _check_durable(db: Connection) -> None:
@@ -192,10 +202,14 @@ def _told_sqlite(code: int) -> MaxchimpError | None:
     if code == sqlite3.SQLITE_FULL:
         return Incomplete("the disk of the store is full", remedy="free some space; nothing is lost")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return Incomplete(f"the store was busy for {BUSY_TIMEOUT:g} seconds", remedy="wait for the other run to end")
+        return _busy()
     if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM):
         return Incomplete("the store could not be read or written", remedy="check the disk and the memory")
     return None
+
+
+def _busy() -> Incomplete:
+    return Incomplete(f"the store was busy for {BUSY_TIMEOUT:g} seconds", remedy="wait for the other run to end")
 
 
 def _told_postgresql(problem: psycopg.Error) -> MaxchimpError | None:
@@ -204,6 +218,8 @@ def _told_postgresql(problem: psycopg.Error) -> MaxchimpError | None:
         return Misconfigured("the store may not be written", remedy="grant this PostgreSQL role its rights")
     if state.startswith("53"):
         return Incomplete("PostgreSQL has no room left", remedy="free some space; nothing is lost")
+    if state == "55P03":  # lock not available
+        return _busy()
     if isinstance(problem, psycopg.OperationalError):
         return Incomplete("the connection to PostgreSQL failed", remedy="check that it runs, then start again")
     return None

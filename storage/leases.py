@@ -1,7 +1,7 @@
 """One holder per connection (R36), by a lease whose fencing token only grows.
 
-Every commit that marks a change as sent checks the token in the same transaction: a process that slept through its
-lease while another one took over can mark, and so write, nothing more (hazards F1, F2).
+Every transaction of a run that changes what is remembered checks the token inside itself: a process that slept through
+its lease while another one took over can mark, and so write, nothing more (hazards F1, F2).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, Connection, Engine, Row, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from domain.errors import LeaseHeld, LeaseLost, MaxchimpError
+from domain.errors import Incomplete, LeaseHeld, LeaseLost, MaxchimpError
+from storage import connections
 from storage.engine import begin, joining, reading
 from storage.tables import lease as table
 
@@ -46,7 +47,10 @@ def died_here(holder: str) -> bool:
 
 @dataclass
 class Lease:
-    """A held lease; ``ttl`` in seconds, ``now`` the caller's clock (UTC epoch seconds)."""
+    """A held lease; ``ttl`` in seconds, ``now`` the caller's clock (UTC epoch seconds).
+
+    ``terms``: what the run was set up with (``connections.terms``), "" when that does not matter.
+    """
 
     engine: Engine
     connection_id: int
@@ -55,6 +59,7 @@ class Lease:
     ttl: float
     now: Clock = time.time
     lost: bool = field(default=False)
+    terms: str = ""
 
     @classmethod
     def acquire(
@@ -75,10 +80,26 @@ class Lease:
         return cls(engine, connection_id, holder, row.token + 1, ttl, now)
 
     def check(self, db: Connection) -> None:
-        """LeaseLost unless the lease is still ours and not expired; it stays so until the end of this transaction."""
+        """Whether something new may be begun: stands until the end of this transaction.
+
+        LeaseLost unless the lease is still ours and not expired; Incomplete when settings or mappings are no longer
+        those that the run was set up with (hazard F5).
+        """
         row = db.execute(select(table).where(self._ours()).with_for_update()).one_or_none()
         if row is None or row.expires_at <= self.now():
             raise self._gone()
+        if self.terms and connections.terms(db, self.connection_id) != self.terms:
+            raise Incomplete(
+                "settings or mappings were changed while this run was going on",
+                remedy="the next cycle goes on with the new ones",
+            )
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction that writes down what was done; LeaseLost once somebody else took the lease."""
+        with begin(self.engine) as db:
+            self._renew(db)
+            yield db
 
     def renew(self, db: Connection | None = None) -> None:
         """Hold it for another ``ttl``; LeaseLost once somebody else took it.

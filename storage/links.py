@@ -123,6 +123,13 @@ def end(db: Connection, ids: Iterable[int], reason: str) -> int:
     return int(ended)
 
 
+def parted(db: Connection, connection_id: int, contact_ids: Iterable[str], reason: str) -> set[tuple[str, str]]:
+    """(contact_id, entry_id) of links of these members that ended for this reason."""
+    ended = and_(link.c.connection_id == connection_id, link.c.state == "ended", link.c.reason == reason)
+    pairs = select(link.c.contact_id, link.c.entry_id).where(ended, bulk.among(db, link.c.contact_id, contact_ids))
+    return {(str(contact), str(entry)) for contact, entry in db.execute(pairs)}
+
+
 def baselines(db: Connection, link_ids: Iterable[int] | None = None) -> pd.DataFrame:
     """Frame of ``link_id`` and the JSON texts ``mailchimp``, ``maximizer``, ``notes``; None: of every link."""
     statement = select(*(baseline.c[name] for name in BASELINE_COLUMNS)).order_by(baseline.c.link_id)

@@ -20,8 +20,8 @@ _LOCK = 0x6D6178  # one migration at a time on PostgreSQL; on SQLite BEGIN IMMED
 _REMEDY = "run: maxchimp setup"
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the store to this version; when one step fails, all earlier ones and the old data stand.
+def migrate(engine: Engine, to: str = "head") -> None:
+    """Bring the store to this version, or an earlier one; when one step fails, all before it and the old data stand.
 
     Raises Misconfigured for a store of a newer version.
     """
@@ -31,7 +31,7 @@ def migrate(engine: Engine) -> None:
     with in_words(), _alone(engine) as db:
         config = _config()
         config.attributes["connection"] = db
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
 
 
 def current(engine: Engine) -> str | None:

@@ -168,7 +168,9 @@ link = Table(
     Column("status", String(20), nullable=False),  # last status that was not archived
     Column("archived", Boolean, nullable=False, server_default=text("false")),
     Column("flag", String(5), nullable=False),
-    Column("flag_ours", Boolean, nullable=False, server_default=text("false")),  # a No set by us (R14)
+    Column(
+        "flag_ours", Boolean, nullable=False, server_default=text("false")
+    ),  # not a person's word: a No set by us (R14), or a Yes still to come (R2)
     Column("member_hash", BigInteger),
     Column("entry_hash", BigInteger),
     Column("reason", Text, nullable=False),  # how it was matched, or why it ended

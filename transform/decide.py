@@ -71,7 +71,8 @@ class _Newcomers:
         members, entries = given.members, given.entries
         lone = members["found"].astype(bool) & ~members["contact_id"].isin(known.members)
         # A released member's pair still leads to its former entry: stale by definition (R13).
-        members = members.assign(pair=members["pair"].mask(members["contact_id"].isin(known.released_members), ""))
+        released = members["contact_id"].isin([*known.released_members, *given.readdressed])
+        members = members.assign(pair=members["pair"].mask(released, ""))
         self.archived = members[lone & (members["status"] == "archived")]
         self.members = members[lone & (members["status"] != "archived")].reset_index(drop=True)
         person = entries["type"].isin(PEOPLE) & entries["found"].astype(bool)
@@ -132,7 +133,7 @@ class _Newcomers:
         stamp = own(
             needs_stamp, STAMP, entries.loc[needs_stamp, "entry_id"], old=members.loc[needs_stamp, "pair"], rule="R8"
         )
-        flagged = ['{"flag":"Yes"}' if row in needs_flag else "{}" for row in pairs.index]
+        flagged = ['{"flag":"Yes","flag_ours":false}' if row in needs_flag else "{}" for row in pairs.index]
         both = pd.concat([raised, mark], ignore_index=True)
         self.draft.add("maximizer", "update", pairs, both, target="entry_id", rule="R8", then=flagged)
         self.draft.add("mailchimp", "update", pairs, stamp, target="contact_id", rule="R8")
@@ -150,6 +151,7 @@ class _Newcomers:
                 "web_id": members["web_id"],
                 "status": members["status"],
                 "flag": entries["flag"],
+                "flag_ours": flag != entries["flag"],
                 "member_hash": members["row_hash"],
                 "entry_hash": entries["row_hash"],
                 "reason": "matched by " + pairs["reason"],

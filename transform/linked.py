@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from domain.changeset import CELL, Inputs, Policy, empty
+from domain.changeset import CELL, READDRESSED, Inputs, Policy, empty
 from domain.values import address_key
 from transform import plan, presence
 from transform.addresses import EMPTIED, KEEP, NEW_ENTRY, REFUSED, WAITS
@@ -123,9 +123,9 @@ def _present(given: Inputs, policy: Policy, draft: Draft, here: pd.DataFrame) ->
     remembered = given.baselines.set_index("link_id").reindex(here["id"]).reset_index()
     remembered = remembered.astype({"mailchimp": "str", "maximizer": "str", "notes": "str"})
     back = here["case"].isin([presence.PRESENT, presence.RETURNED]) & (here["m_status"] == "subscribed")
-    returned_no = back & here["flag_ours"].astype(bool) & (here["e_flag"] == "No")
-    # Our own No is taken back, so the entry's edits count again at once (R14).
-    seen = here.assign(marker=here["m_unique_email_id"], e_flag=here["e_flag"].mask(returned_no, "Yes"))
+    owed = back & _owed(here)
+    # As if it were there already, so the entry's edits count at once (R2, R14).
+    seen = here.assign(marker=here["m_unique_email_id"], e_flag=here["e_flag"].mask(owed, "Yes"))
     judgement = judged(given, policy, draft, seen, members, entries, remembered)
     action = judgement.actions["action"]
     staying = ~action.isin([NEW_ENTRY]).to_numpy()
@@ -133,7 +133,7 @@ def _present(given: Inputs, policy: Policy, draft: Draft, here: pd.DataFrame) ->
     agreed = ~action.isin([NEW_ENTRY, REFUSED, WAITS]).to_numpy()
     # Revived is whoever the entry asks for: under an address of its own that is somebody else, or nobody (R3, R17).
     revive = here.index[(here["case"] == presence.REVIVE) & (action == KEEP).to_numpy()]
-    raised = here.index[returned_no & staying]
+    raised = here.index[owed & staying]
     remark = here.index[(here["e_marker"] != here["m_unique_email_id"]) & (here["m_unique_email_id"] != "") & agreed]
     restamp = here.index[(here["m_pair"] != here["entry_id"]) & staying]
     status = own(revive, STATUS, "subscribed", old="archived", rule="R18")
@@ -148,7 +148,7 @@ def _present(given: Inputs, policy: Policy, draft: Draft, here: pd.DataFrame) ->
     )
     stamp = own(restamp, STAMP, here.loc[restamp, "entry_id"], old=here.loc[restamp, "m_pair"], rule="R8")
     draft.add("mailchimp", "update", seen, stamp, target="contact_id", rule="R8")
-    flag = own(raised, FLAG, "Yes", old="No", rule="R14")
+    flag = own(raised, FLAG, "Yes", old=here.loc[raised, "e_flag"], rule="R14")
     draft.add(
         "maximizer",
         "update",
@@ -161,6 +161,14 @@ def _present(given: Inputs, policy: Policy, draft: Draft, here: pd.DataFrame) ->
     mark = own(remark, MARKER, here.loc[remark, "m_unique_email_id"], old=here.loc[remark, "e_marker"], rule="R8")
     draft.add("maximizer", "update", seen, mark, target="entry_id", rule="R8")
     return judgement
+
+
+def _owed(rows: pd.DataFrame) -> pd.Series:
+    """Whose flag is ours to raise: a No that we set (R14), or the Yes of a first meeting that was never written (R2).
+
+    A flag that somebody changed since is theirs.
+    """
+    return rows["flag_ours"].astype(bool) & (rows["e_flag"] != "Yes") & (rows["e_flag"] == rows["flag"])
 
 
 def _draft_departures(draft: Draft, gone: pd.DataFrame) -> None:
@@ -181,7 +189,6 @@ def _updates_present(here: pd.DataFrame, judgement: Judgement) -> pd.DataFrame:
     same = (address_key(here["m_email"]) == address_key(here["e_email1"])).to_numpy()
     quiet = action.isin([KEEP, EMPTIED]).to_numpy()
     revive = (here["case"] == presence.REVIVE).to_numpy()
-    flag_ours = here["flag_ours"].astype(bool) & (here["e_flag"] == "No")
     return pd.DataFrame(
         {
             "id": here["id"],
@@ -196,10 +203,10 @@ def _updates_present(here: pd.DataFrame, judgement: Judgement) -> pd.DataFrame:
             "archived": revive,
             # The flag of a pair that waits for its revival stays No, so that an interrupted one is tried again.
             "flag": here["e_flag"].mask(pd.Series(revive), here["flag"]),
-            "flag_ours": flag_ours,
+            "flag_ours": _owed(here),
             "member_hash": here["m_row_hash"].astype("Int64"),
             "entry_hash": here["e_row_hash"].astype("Int64"),
-            "reason": here["reason"].mask(action == NEW_ENTRY, "the member's address was changed in Mailchimp (R13)"),
+            "reason": here["reason"].mask(action == NEW_ENTRY, READDRESSED),
         },
         columns=list(UPDATE),
     )
@@ -228,7 +235,7 @@ def _updates_gone(gone: pd.DataFrame) -> pd.DataFrame:
             "state": state,
             "archived": archived,
             "flag": gone["flag"].mask((case == presence.LEFT) | leaving, gone["e_flag"]),
-            "flag_ours": gone["flag_ours"].astype(bool) & (gone["e_flag"] == "No"),
+            "flag_ours": _owed(gone),
             "member_hash": gone["m_row_hash"].astype("Int64").where(keeps_hash),
             "entry_hash": gone["e_row_hash"].astype("Int64").where(keeps_hash),
             "reason": gone["reason"].mask(ends, case),
