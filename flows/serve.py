@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -41,8 +41,18 @@ PREFECT_PORT = 4200
 Say = Callable[[str], None]
 
 
-def serve(settings: Settings, *, prefect_port: int, at_once: int, say: Say, look: float = LOOK) -> None:
+def serve(
+    settings: Settings,
+    *,
+    prefect_port: int,
+    at_once: int,
+    say: Say,
+    beside: AbstractContextManager[object],
+    look: float = LOOK,
+) -> None:
     """Run until Ctrl-C or SIGTERM. ``prefect_port`` 0: Prefect's usual one, or a free one when that is in use.
+
+    ``beside``: what else runs in this process for as long (the web page).
 
     Raises Incomplete when another ``serve`` has this HOME_DIR or when a child process ended by itself; Misconfigured
     for a store that was not set up, a port in use, or secrets without a key of their own (hazard S21).
@@ -54,6 +64,7 @@ def serve(settings: Settings, *, prefect_port: int, at_once: int, say: Say, look
         engine = open_store(settings.database_url.get_secret_value())
         stack.callback(engine.dispose)
         require_current(engine)
+        stack.enter_context(beside)
         environment = _environment(settings)
         os.environ.update(environment)  # before Prefect is imported, which reads it once
         stopped = stack.enter_context(_stopping(say))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
 from app import show
 from app.call import Call, command
-from domain.errors import Misconfigured
+from app.commands.web import PORT
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +21,9 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     call: Call,
-    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of the web page; 0: its usual.")] = 0,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="N", help="Port of the web page; 0 takes a free one.")
+    ] = PORT,
     prefect_port: Annotated[
         int, typer.Option(min=0, max=65535, metavar="N", help="Port of Prefect's page; 0: 4200, or a free one.")
     ] = 0,
@@ -33,25 +33,20 @@ def serve(
 
     One process per machine, until Ctrl-C; a cycle that runs then finishes what is in flight.
     """
+    from app.web.server import serving
     from flows.serve import serve as run
 
     def say(text: str) -> None:
         print(show.clean(text), file=sys.stderr, flush=True)
 
-    with _page(call, port, say_port=port > 0):
-        run(call.settings, prefect_port=prefect_port, at_once=at_once, say=say)
+    @contextmanager
+    def page() -> Iterator[None]:
+        with serving(call.settings, port) as made:
+            say(f"the tab for Maximizer is {(call.settings.page_url or made.url).rstrip('/')}/tab")
+            say(f"set-up, once within ten minutes: {made.login_link()} (another one: maxchimp web --link)")
+            yield
 
-
-@contextmanager
-def _page(call: Call, port: int, *, say_port: bool) -> Iterator[None]:
-    """The web page in this process, while the scheduler runs; nothing where it is not part of the installation."""
-    if find_spec("app.web") is None:
-        if say_port:
-            raise Misconfigured("this installation has no web page", remedy="leave --port out")
-        yield
-        return
-    with importlib.import_module("app.web.server").started(call.settings, port):
-        yield
+    run(call.settings, prefect_port=prefect_port, at_once=at_once, say=say, beside=page())
 
 
 def deploy(

@@ -82,7 +82,7 @@ class Served:
             "PREFECT_WORKER_QUERY_SECONDS": "1",
         }
         self.process = subprocess.Popen(
-            [MAXCHIMP, "serve"],
+            [MAXCHIMP, "serve", "--port", "0"],
             cwd=town.folder,
             env=self.environment,
             stderr=subprocess.PIPE,
@@ -185,7 +185,7 @@ def test_serve_does_it_all_by_itself_until_it_is_stopped(served: Served, town: T
 
 
 def _a_second_one_says_so(served: Served) -> None:
-    second = served.command("serve")
+    second = served.command("serve", "--port", "0")
     assert second.returncode == 1
     assert f"runs already for {served.town.folder}, process {served.process.pid}" in second.stderr
     assert served.process.poll() is None
@@ -269,7 +269,7 @@ def test_serve_refuses_prefects_own_key(town: Town, hook: Hook) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MAXCHIMP_"))}
     environment |= town.environment | {"MAXCHIMP_NOTIFY_URL": hook.url}
     told = subprocess.run(
-        [MAXCHIMP, "serve"],
+        [MAXCHIMP, "serve", "--port", "0"],
         check=False,
         cwd=town.folder,
         env=environment,
