@@ -357,7 +357,10 @@ class Cycle:
             self.progress(f"wrote {done} of {total} changes")
 
         self.loading.progress = tell
+        self.loading.traits = dict(self.connection.traits)
         self.loaded = load(self.loading)
+        if self.loading.traits != self.connection.traits:
+            connections.update(self.engine, self.connection.id, traits=self.loading.traits)
         for side, confirmed in self.loaded.counts.items():
             self.counts[side] = confirmed
         with reading(self.engine) as db:
@@ -377,7 +380,6 @@ class Cycle:
         columns: dict[str, Any] = {
             "mailchimp_cursor": self.members.cursor,
             "maximizer_cursor": self.entries.cursor,
-            "traits": {**self.connection.traits, **self.loading.traits},
         }
         if whole:
             columns |= {"fingerprint": self.prepared.fingerprint}

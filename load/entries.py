@@ -27,8 +27,11 @@ def create_entries(loading: Loading, planned: Sequence[Write]) -> None:
     """New Individuals, each born with its marker and flag (R10). The first goes alone and is read back (R42)."""
     if not planned:
         return
+    if loading.traits.get("marker_lost"):
+        return _blocked(loading, planned)
     first, *rest = planned
     if not _create(loading, [first]):
+        loading.traits["marker_lost"] = True
         return _blocked(loading, rest)
     for window in windows(rest, AT_ONCE):
         if loading.halted:
@@ -154,8 +157,14 @@ def _back(loading: Loading, window: Sequence[Write]) -> list[Write]:
 
 
 def _learn(loading: Loading, done: Sequence[Held], before: Mapping[str, Mapping[str, Any]]) -> None:
-    """Whether an edit of UDFs alone moved the date of last change; one that did is proof enough."""
+    """Whether an edit of UDFs alone moved the date of last change; one that did is proof enough.
+
+    And whether a marker that was written stands there: new entries may be made again (hazard B10).
+    """
     for held in done:
+        marker = held.write.item(MARKER)
+        if marker and marker.new and records.entries([held.row], loading.layout)["marker"].iloc[0] == marker.new:
+            loading.traits["marker_lost"] = False
         data = entry_data(loading, held.write)
         if all(name.startswith("Udf/") for name in data):
             was = str(records.get(before[held.write.entry_id], "LastModifyDate") or "")

@@ -23,7 +23,8 @@ from storage import changes, parking, snapshots
 
 TRIES = 3  # failures of one record before it waits for a person
 
-# Final refusals in the words people read: reason, what to do. They are not tried again until the record changes.
+# Refusals in the words people read: reason, what to do. All but those below are final: not tried again until the record
+# changes.
 WORDS = {
     "member-exists": ("the address is on the list already", "the next full sync links it"),
     "compliance": ("the person unsubscribed, bounced or is under review", "only the person can subscribe again"),
@@ -37,6 +38,7 @@ WORDS = {
     "option": ("Maximizer does not have the option", "add the option, or correct the value"),
     "rights": ("the service user may not write this entry", "give the service user full access to the entry"),
 }  # fmt: skip
+PASSING = {"rights"}  # and whatever nobody knows
 
 
 def attempted(call: Callable[[], Any]) -> Any:
@@ -115,7 +117,8 @@ def refuse(loading: Loading, write: Write, error: Refused) -> None:
     with loading.begin() as db:
         changes.mark(db, [write.id], "refused", outcome=error.code, finished_at=loading.now())
         changes.record_failure(db, write.id, loading.now(), "refused", error.status)
-        final = error.code in WORDS or _tries(loading, db, write) >= TRIES
+        passing = error.code in PASSING or error.code not in WORDS
+        final = not passing or _tries(loading, db, write) >= TRIES
         evidence = {"code": error.code, "said": [list(pair) for pair in error.fields], "final": final}
         park(db, loading, write, reason, remedy, evidence)
         if error.code == "forgotten" and (item := write.item("EMAIL")):

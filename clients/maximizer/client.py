@@ -49,6 +49,7 @@ class Maximizer:
         self.schema_known = dialect is not None
         self.driver_proven = False
         self.proven_scopes: set[frozenset[str]] = set()
+        self.unsearchable: set[str] = set()  # fields by which this server has refused to search
         self._database, self._user, self._password, self._personal = database, user, password, token
         self._token = ""
         self._lock = threading.Lock()

@@ -51,20 +51,38 @@ def people(
 
 
 def find(client: Maximizer, scope: Sequence[str], query: Query) -> list[Row]:
-    """All Individuals and Contacts that ``query`` finds; where a server refuses it, what its weaker forms find."""
+    """All Individuals and Contacts that ``query`` finds.
+
+    Where a server refuses it: what its weaker forms find, or else everybody, looked through here.
+    """
     queries.check(query)
     rows = [row for part in queries.parts(query) for row in _find(client, scope, part)]
     return list({id_of(row): row for row in rows}.values())
 
 
 def _find(client: Maximizer, scope: Sequence[str], query: Query) -> list[Row]:
+    if client.unsearchable & queries.fields(query):
+        return _looked_through(client, scope, query)
     try:
         return _found(client, scope_of(scope), queries.all_of(PEOPLE, query))
     except Refused:
         instead = queries.weaker(query)
         if not instead:
-            raise
-    return [row for part in instead for row in _find(client, scope, part)]
+            client.unsearchable |= queries.fields(query)
+            return _looked_through(client, scope, query)
+    rows, left = [], []
+    for part in instead:
+        if client.unsearchable & queries.fields(part):
+            left.append(part)
+        else:
+            rows += _find(client, scope, part)
+    return [*rows, *(_looked_through(client, scope, queries.any_of(left)) if left else [])]
+
+
+def _looked_through(client: Maximizer, scope: Sequence[str], query: Query) -> list[Row]:
+    """All people, each looked at here: for a server that does not search by a field of ``query``."""
+    wanted = scope_of([*scope, "Email1", "Email2", "Email3", *queries.fields(query) - {"Email", "Key"}])
+    return [row for page in _pages(client, wanted, PEOPLE, PAGE) for row in page if queries.holds(query, row)]
 
 
 def entry(client: Maximizer, scope: Sequence[str], client_id: str, number: int) -> Row | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from clients.maximizer.rows import Row, id_of, key_of, look
+
 Query = dict[str, Any]
 
 PEOPLE: Query = {"Type": {"$IN": ["Contact", "Individual"]}}
@@ -82,6 +84,45 @@ def weaker(query: Query) -> list[Query]:
     parts = query.get("$AND", [])
     kept = [part for part in parts if not _tests_empty(part)]
     return [all_of(*kept)] if kept and len(kept) < len(parts) else []
+
+
+def fields(query: Query) -> set[str]:
+    """The fields that a search looks at."""
+    return {
+        found
+        for name, inner in query.items()
+        for found in (set().union(*map(fields, inner)) if name.startswith("$") else {name})
+    }
+
+
+def holds(query: Query, row: Row) -> bool:
+    """Whether a row that was read is one that the search would find; its operators are ours, but for ``$GE``."""
+    return all(_holds(name, inner, row) for name, inner in query.items())
+
+
+def _holds(name: str, inner: Any, row: Row) -> bool:
+    if name in ("$AND", "$OR"):
+        return (all if name == "$AND" else any)(holds(part, row) for part in inner)
+    if name == "Key" and isinstance(inner.get("$EQ"), dict):
+        return id_of(row) == (inner["$EQ"]["ID"], inner["$EQ"]["Number"])
+    wanted = inner["$IN"] if "$IN" in inner else [inner["$EQ"]]
+    if name == "Key":
+        return key_of(row) in wanted
+    texts = _texts(row, ("Email1", "Email2", "Email3") if name == "Email" else (name,))
+    if "" in wanted or None in wanted:
+        return not texts
+    return bool({text.casefold() for text in texts} & {text.casefold() for text in wanted})
+
+
+def _texts(row: Row, names: Sequence[str]) -> list[str]:
+    """What stands in fields of a row: texts, and the keys of chosen items."""
+    found: list[str] = []
+    for name in names:
+        value = look(row, name)
+        for item in value if isinstance(value, list) else [value]:
+            part = next((look(item, key) for key in ("Address", "Key", "Value") if look(item, key) is not None), item)
+            found += [str(part)] if part not in (None, "") and not isinstance(part, dict) else []
+    return found
 
 
 def check(query: Any) -> None:

@@ -8,6 +8,7 @@ from sandbox.maximizer.book import Book, Entry, Index, Terms
 from sandbox.maximizer.envelope import WRONG_TYPE, ApiError, value
 from sandbox.maximizer.fields import Basic, Part, Udf
 from sandbox.maximizer.keys import Keys
+from sandbox.maximizer.quirks import Quirks
 from sandbox.maximizer.schema import Schema
 from sandbox.maximizer.search import Column, Node, item_key, text
 
@@ -19,16 +20,20 @@ _DEFAULT_DETAIL = {"email": "Address", "phone": "Number"}
 class Columns:
     """The columns of one search: bound to its book, its session's keys and its moment."""
 
-    def __init__(self, book: Book, schema: Schema, keys: Keys, dates_searchable: bool = True) -> None:
+    def __init__(self, book: Book, schema: Schema, keys: Keys, quirks: Quirks | None = None) -> None:
         self.book = book
         self.schema = schema
         self.keys = keys
-        self.dates_searchable = dates_searchable
+        self.quirks = quirks or Quirks()
 
     def column(self, path: tuple[str, ...]) -> Column:
         """Raises ApiError for a path that names no searchable field."""
         name = "/".join(path)
         field = self.schema.field(name)
+        kind = "" if isinstance(field, Part) else field.kind
+        barred = "udf" if isinstance(field, Udf) else kind
+        if f"{barred}-not-searchable" in self.quirks:
+            raise ApiError(f"Operator is not supported on field {name}.")
         if isinstance(field, Udf):
             return self._udf(field)
         if isinstance(field, Part):
@@ -67,7 +72,7 @@ class Columns:
         return (held.casefold(),) if held else ()
 
     def _moment(self, name: str) -> Column:
-        if not self.dates_searchable:
+        if "date-not-searchable" in self.quirks:
             raise ApiError(f"Operator is not supported on field {name}.")
         now = int(self.book.clock.now())
 

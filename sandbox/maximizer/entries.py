@@ -82,7 +82,7 @@ class Entries:
     def _matching(self, session: Session, query: Object, sql: bool, now: int) -> list[int]:
         database = self.database
         book = database.book
-        columns = Columns(book, database.schema, session.keys, "date-not-searchable" not in database.quirks)
+        columns = Columns(book, database.schema, session.keys, database.quirks)
         v1 = "search-v1" in database.quirks
         compiler = Compiler(columns.column, columns.phrase, sql, "no-or" not in database.quirks, v1)
         node = compiler.compile(query)

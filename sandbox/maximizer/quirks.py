@@ -15,6 +15,8 @@ QUIRKS: dict[str, tuple[str, int | None]] = {
     "no-next-page-key": ("a page does not name the key of the next one", None),
     "page-cap": ("a page never has more rows than this", 500),
     "date-not-searchable": ("LastModifyDate and CreationDate cannot be searched", None),
+    "udf-not-searchable": ("user-defined fields cannot be searched", None),
+    "email-not-searchable": ("e-mail addresses cannot be searched", None),
     "udf-edits-keep-date": ("an edit of UDFs alone does not move LastModifyDate", None),
     "no-udf-setup": ("the user may not define UDFs, folders and options", None),
     "msg-objects": ("Msg holds objects with Message and ErrorCode, as the cloud does by default", None),

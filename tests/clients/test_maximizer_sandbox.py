@@ -298,6 +298,8 @@ ODD = [
     "per-object",
     "schema-0x",
     "udf-edits-keep-date",
+    "udf-not-searchable",
+    "email-not-searchable",
     "unknown-scope-empty",
 ]
 COMBINED = ["schema-0x,per-object,no-drivers,no-bearer,no-next-page-key,no-or,date-not-searchable,msg-texts,page-cap=4"]

@@ -15,6 +15,8 @@ SLOW = {
     "searchable": (),
     "dates not searchable": ("date-not-searchable",),
     "UDF edits keep the date": ("udf-edits-keep-date",),
+    "UDFs not searchable": ("udf-not-searchable",),
+    "nothing searchable": ("udf-not-searchable", "email-not-searchable", "date-not-searchable"),
 }
 
 
