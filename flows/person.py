@@ -86,7 +86,8 @@ def find(engine: Engine, connection: Connection, services: Services, who: str) -
         with reading(engine) as db:
             rows = links.by_ids(db, [int(who.split()[-1])])
         ours = rows[rows["connection_id"] == connection.id].to_dict("records")
-        return [_of_link(engine, connection, services, {str(k): v for k, v in ours[0].items()})] if ours else []
+        if ours:
+            return [_of_link(engine, connection, services, {str(k): v for k, v in ours[0].items()})]
     if "#" in who and "@" not in who and who.rpartition("#")[2].isdigit():
         person = by_entry(engine, connection, services, who)
         return [person] if person.entry or person.link else []

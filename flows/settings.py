@@ -44,8 +44,9 @@ class Settings(BaseSettings):
 
     def secrets(self) -> list[str]:
         """Values that may appear nowhere."""
-        held = (self.mailchimp_api_key, self.maximizer_password, self.maximizer_token, self.secret_key)
-        return [secret.get_secret_value() for secret in held if secret.get_secret_value()]
+        held = (self.mailchimp_api_key, self.maximizer_password, self.maximizer_token)
+        keys = self.secret_key.get_secret_value().split(",")
+        return [text for text in (*(secret.get_secret_value() for secret in held), *map(str.strip, keys)) if text]
 
 
 def load_settings(connection: str | None = None) -> Settings:

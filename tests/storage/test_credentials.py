@@ -32,8 +32,8 @@ def test_a_code_is_spent_once_and_forgotten_when_it_has_run_out(store: Engine) -
 def test_what_is_asked_about_one_person(store: Engine) -> None:
     connection = connections.create(store, "default", 0.0)
     numbers = [runs.start(store, connection.id, kind, True, 0.0) for kind in ("sync", "plan", "sync")]
-    row = {"side": "mailchimp", "op": "create", "target": "new:E#0", "link_id": None, "contact_id": "", "entry_id": "E#0",
-           "marker": "", "fields": "[]", "rule": "R18"}  # fmt: skip
+    row = {"side": "mailchimp", "op": "create", "target": "new:E#0", "link_id": None, "contact_id": "",
+           "entry_id": "E#0", "marker": "", "fields": "[]", "rule": "R18"}  # fmt: skip
     others = {"side": "maximizer", "target": "F#0", "entry_id": "F#0"}
     with begin(store) as db:
         for number in numbers:
