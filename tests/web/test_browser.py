@@ -31,35 +31,8 @@ FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "-
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # Of our own templates.
-ELEMENTS = set(
-    [
-        "a",
-        "br",
-        "button",
-        "circle",
-        "dd",
-        "div",
-        "dl",
-        "dt",
-        "h1",
-        "h2",
-        "i",
-        "line",
-        "p",
-        "section",
-        "span",
-        "strong",
-        "svg",
-        "table",
-        "tbody",
-        "td",
-        "text",
-        "th",
-        "thead",
-        "time",
-        "tr",
-    ]
-)
+ELEMENTS = {"a", "br", "button", "circle", "dd", "div", "dl", "dt", "h1", "h2", "i", "line", "p", "section", "span",
+            "strong", "svg", "table", "tbody", "td", "text", "th", "thead", "time", "tr"}  # fmt: skip
 HOSTILE = "<img src=x onerror=alert(1)>\"'><script>alert(2)</script>"
 
 
