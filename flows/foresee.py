@@ -87,17 +87,16 @@ def _inputs(engine: Engine, connection: Connection, person: Person, layout: Layo
     addresses = {*address_key(members["email"]), *address_key(entries["email1"])} - {""}
     with reading(engine) as db:
         ours = links.by_ids(db, ids)
-        waiting = parking.open_rows(db, connection.id)
-        mine = [int(row["id"]) for row in person.waiting]
+        waiting = parking.waiting_for(db, connection.id, [person.contact_id, person.entry_id])
         return Inputs(
             members=members,
             entries=entries,
             links=ours,
             baselines=links.baselines(db, ids),
             holders=links.holding(db, connection.id, addresses, set(entries["marker"]) - {""}),
-            parked=parked(waiting[waiting["id"].isin(mine)]),
+            parked=parked(waiting),
             resting=frozenset(person.resting),
-            suppressed=_suppressed(db, connection, addresses, None),
+            suppressed=_suppressed(db, connection, addresses, "forgotten", "erased"),
             erased=_suppressed(db, connection, addresses, "erased"),
         )
 
@@ -111,9 +110,8 @@ def _wide(side: str, row: Row | None, missing: str, layout: Layout) -> pd.DataFr
     return records.unstage(records.stage(wide, side), tags)
 
 
-def _suppressed(db: Database, connection: Connection, addresses: set[str], reason: str | None) -> frozenset[str]:
-    hashed = parking.suppressed(db, connection.id, reason)
-    return frozenset(key for key in addresses if hashed and parking.email_hmac(db, key) in hashed)
+def _suppressed(db: Database, connection: Connection, addresses: set[str], *reasons: str) -> frozenset[str]:
+    return frozenset(key for key in addresses if parking.suppressed_as(db, connection.id, key) in reasons)
 
 
 # ---------------------------------------------------------------- in words

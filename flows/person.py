@@ -6,7 +6,6 @@ The following tab and ``maxchimp explain`` look at the same (flows/explain.py).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -87,7 +86,8 @@ def find(engine: Engine, connection: Connection, services: Services, who: str) -
         with reading(engine) as db:
             rows = links.by_ids(db, [int(who.split()[-1])])
         ours = rows[rows["connection_id"] == connection.id].to_dict("records")
-        return [_of_link(engine, connection, services, {str(k): v for k, v in ours[0].items()})] if ours else []
+        if ours:
+            return [_of_link(engine, connection, services, {str(k): v for k, v in ours[0].items()})]
     if "#" in who and "@" not in who and who.rpartition("#")[2].isdigit():
         person = by_entry(engine, connection, services, who)
         return [person] if person.entry or person.link else []
@@ -162,15 +162,14 @@ def _known(engine: Engine, connection: Connection, person: Person) -> Person:
     link, member = person.link, person.member or {}
     contact_id = str(member.get("contact_id") or (link or {}).get("contact_id") or "")
     entry_id = person.entry_id or (records.entry_id(person.entry) if person.entry else "")
-    keys = {f"member:{contact_id}", f"entry:{entry_id}"} | ({f"link:{link['id']}"} if link else set())
+    keys = [f"member:{contact_id}", f"entry:{entry_id}", *([f"link:{link['id']}"] if link else [])]
+    mails = {person.email1, str(member.get("email_address") or "")} - {""}
     with reading(engine) as db:
-        rows = parking.open_rows(db, connection.id).to_dict("records")
-        found = parking.findings(db, connection.id)
-        found = found[found["key"].isin(keys)]
+        waiting = parking.waiting_for(db, connection.id, [contact_id, entry_id]).to_dict("records")
+        found = parking.findings_about(db, connection.id, keys)
         resting = changes.open_changes(db, connection.id)
         resting = resting[resting["contact_id"].isin([contact_id or "-"]) | resting["entry_id"].isin([entry_id or "-"])]
-        reasons = [r for r in ("erased", "forgotten") if _hashed(db, connection, person, r)]
-    waiting = [row for row in rows if _about(row, contact_id, entry_id)]
+        reasons = [reason for mail in mails if (reason := parking.suppressed_as(db, connection.id, mail))]
     return replace(
         person,
         entry_id=entry_id,
@@ -180,18 +179,6 @@ def _known(engine: Engine, connection: Connection, person: Person) -> Person:
         suppressed=next(iter(reasons), ""),
         resting=tuple({*resting["contact_id"], *resting["entry_id"]} - {""}),
     )
-
-
-def _hashed(db: Any, connection: Connection, person: Person, reason: str) -> bool:
-    hashed = parking.suppressed(db, connection.id, reason)
-    mails = {person.email1, str((person.member or {}).get("email_address") or "")} - {""}
-    return bool(hashed) and any(parking.email_hmac(db, mail) in hashed for mail in mails)
-
-
-def _about(row: Mapping[Any, Any], contact_id: str, entry_id: str) -> bool:
-    evidence = row["evidence"] if isinstance(row["evidence"], dict) else {}
-    named = {str(row["key"]).removeprefix("new:"), str(evidence.get("contact_id")), str(evidence.get("entry_id"))}
-    return not named.isdisjoint({contact_id or "-", entry_id or "-"})
 
 
 def text_of(entry: Row | None, ref: str) -> str:

@@ -47,9 +47,11 @@ class Settings(BaseSettings):
 
     def secrets(self) -> list[str]:
         """Values that may appear nowhere."""
-        held = (self.mailchimp_api_key, self.maximizer_password, self.maximizer_token, self.secret_key)
-        values = [secret.get_secret_value() for secret in held]
-        return [value for value in (*values, *self.notify_url.get_secret_value().split()) if value]
+        held = (self.mailchimp_api_key, self.maximizer_password, self.maximizer_token)
+        keys = self.secret_key.get_secret_value().split(",")
+        told = self.notify_url.get_secret_value().split()
+        texts = (*(secret.get_secret_value() for secret in held), *map(str.strip, keys), *told)
+        return [text for text in texts if text]
 
 
 def load_settings(connection: str | None = None) -> Settings:

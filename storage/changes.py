@@ -110,6 +110,19 @@ def history(db: Connection, connection_id: int, contact_id: str = "", entry_id: 
     return bulk.read(db, select(change).where(ours).order_by(change.c.id))
 
 
+def recent(db: Connection, connection_id: int, contact_id: str, entry_id: str, runs: int = 1000) -> pd.DataFrame:
+    """Changes of a pair in the newest runs, oldest first: found by what they were aimed at, which has an index."""
+    newest = select(run.c.id).where(run.c.connection_id == connection_id, run.c.kind != "plan")
+    keys = [key for key in (contact_id, entry_id) if key]
+    aims = [aim for key in keys for aim in (key, f"new:{key}")]
+    ours = and_(
+        change.c.run_id.in_(newest.order_by(run.c.id.desc()).limit(runs)),
+        change.c.side.in_(("mailchimp", "maximizer")),
+        change.c.target.in_(aims),
+    )
+    return bulk.read(db, select(change).where(ours).order_by(change.c.id))
+
+
 def mark(db: Connection, ids: Iterable[int], state: str, **columns: Any) -> int:
     """Set the state, and other columns (``outcome``, ``finished_at`` ...), of these changes alike; how many."""
     these = bulk.among(db, change.c.id, ids)

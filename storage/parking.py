@@ -18,6 +18,7 @@ _IDENTITY = ("side", "key", "field", "reason")
 _REFRESHED = ("rule", "remedy", "evidence", "member_hash", "entry_hash")
 _GIVEN = (*_IDENTITY, *_REFRESHED, "since_run", "since_at")
 _DEFAULTS: Row = {"field": "", "rule": "", "remedy": "", "evidence": {}, "member_hash": None, "entry_hash": None}
+KINDS = ("withheld", "protected", "conflict", "email23", "no-email", "no-address", "unmapped", "check")
 _FINDING_COLUMNS = ("connection_id", "kind", "key", "field", "value", "problem", "run_id")
 
 
@@ -77,6 +78,14 @@ def open_rows(db: Connection, connection_id: int, state: str = "open") -> pd.Dat
 def since(db: Connection, connection_id: int, run_id: int) -> pd.DataFrame:
     """All columns of what began to wait in a run, whatever became of it since."""
     ours = and_(quarantine.c.connection_id == connection_id, quarantine.c.since_run == run_id)
+    return bulk.read(db, select(quarantine).where(ours).order_by(quarantine.c.id))
+
+
+def waiting_for(db: Connection, connection_id: int, keys: Iterable[str]) -> pd.DataFrame:
+    """All columns of what waits about these records (contact_id, entry_id), the ones to be made of them included."""
+    named = [name for key in keys if key for name in (key, f"new:{key}")]
+    about = and_(quarantine.c.side.in_(("mailchimp", "maximizer")), quarantine.c.key.in_(named))
+    ours = and_(quarantine.c.connection_id == connection_id, about, quarantine.c.state == "open")
     return bulk.read(db, select(quarantine).where(ours).order_by(quarantine.c.id))
 
 
@@ -142,6 +151,13 @@ def tally(db: Connection, connection_id: int, run_id: int) -> list[Row]:
     return [dict(row._mapping) for row in db.execute(counted.order_by(func.count().desc(), *columns))]
 
 
+def findings_about(db: Connection, connection_id: int, keys: Iterable[str]) -> pd.DataFrame:
+    """All columns of the findings of a few records, by their keys (``link:<id>``, ``member:...``, ``entry:...``)."""
+    # Named one by one, so that the primary key serves.
+    ours = and_(finding.c.connection_id == connection_id, finding.c.kind.in_(KINDS), finding.c.key.in_(list(keys)))
+    return bulk.read(db, select(finding).where(ours).order_by(finding.c.kind, finding.c.key, finding.c.field))
+
+
 # --- suppression -------------------------------------------------------------------------------------------------
 
 
@@ -161,6 +177,12 @@ def suppressed(db: Connection, connection_id: int, reason: str | None = None) ->
     if reason is not None:
         ours = and_(ours, suppression.c.reason == reason)
     return set(db.execute(select(suppression.c.email_hmac).where(ours)).scalars())
+
+
+def suppressed_as(db: Connection, connection_id: int, email: str) -> str:
+    """Why this address is not to be synchronised (forgotten, erased), "" when it may be."""
+    mine = and_(suppression.c.connection_id == connection_id, suppression.c.email_hmac == email_hmac(db, email))
+    return str(db.execute(select(suppression.c.reason).where(mine)).scalar_one_or_none() or "")
 
 
 def email_hmac(db: Connection, email: str) -> str:

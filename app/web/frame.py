@@ -26,6 +26,7 @@ WINDOW = 60.0
 MOST = 1200  # requests per caller and window
 MOST_LAUNCHES = 240
 MOST_FAILURES = 20  # of launches and codes
+AT_ONCE = 100  # requests that are being answered
 LAUNCHES = ("/api/launch", "/api/session")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -100,6 +101,7 @@ class Frame:
     ) -> None:
         self.app, self.origins, self.framed_by = app, origins, framed_by
         self.rates = rates or Rates()
+        self.busy = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -115,6 +117,7 @@ class Frame:
                 message = {**message, "headers": [*_kept(message["headers"]), *self._headers()]}
             await send(message)
 
+        self.busy += 1
         try:
             self._admit(scope, headers)
             body = await _body(receive) if scope["method"] == "POST" else b""
@@ -126,10 +129,14 @@ class Frame:
             log.critical("page error %s: unexpected %s", number, type(error).__name__, exc_info=error)
             if not state["status"]:
                 await _plain(answer, 500, scope, number)
+        finally:
+            self.busy -= 1
         self._note(scope, state["status"])
 
     def _admit(self, scope: Scope, headers: dict[str, str]) -> None:
         """Refusal for a request that no page of ours makes."""
+        if self.busy > AT_ONCE:
+            raise Refusal(503)
         own = list(self.origins())
         hosts = {origin.partition("://")[2] for origin in own}
         if headers.get("host", "").casefold() not in hosts:

@@ -85,7 +85,6 @@ def serving(
             proxy_headers=False,
             lifespan="off",
             timeout_graceful_shutdown=int(STOP),
-            limit_concurrency=200,
             h11_max_incomplete_event_size=16 * 1024,
         )
         server = uvicorn.Server(config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from app.web import words
@@ -120,6 +119,7 @@ def show(site: Site, who: Pass, given: Nothing) -> Answer:
         person=_shown(found),
         member=_member(site, found),
         problem=found.member_problem,
+        last_status=STATUS.get(str((found.link or {}).get("status")), ""),
         verdict=verdict,
         matched=explain.matched(found),
         last=last,
@@ -208,7 +208,7 @@ def _next_at(site: Site) -> float | None:
     connection = site.known
     ended = [run for run in runs.latest(site.engine, connection.id, 5) if run.kind != "plan" and run.finished_at]
     due = float(ended[0].started_at) + connection.settings.interval if ended else None
-    return due if due is not None and due > time.time() else None
+    return due if due is not None and due > site.now() else None
 
 
 def more(site: Site, who: Pass, given: More) -> Answer:

@@ -23,6 +23,7 @@ TITLES = {
     415: ("This request cannot be understood", "Go back and try again."),
     421: ("This page is not known under this address", "Use the address that maxchimp web prints."),
     429: ("Too many requests", "Wait a minute and try again."),
+    503: ("This page is busy", "Try again in a moment."),
     431: ("This request cannot be understood", "Go back and try again."),
     500: ("Something went wrong on our side", "Try again; if it stays, tell an administrator the number below."),
 }

@@ -111,3 +111,30 @@ def test_serving_makes_the_store_and_leaves_nothing_running(desk: Desk) -> None:
     assert {thread.name for thread in threading.enumerate()} <= before | {"AnyIO worker thread"}
     with pytest.raises(OSError):
         urllib.request.urlopen(f"{page.url}/health")
+
+
+def test_what_the_page_stored_serves_every_command(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the key the values are not there; with it, and nothing in the environment, every command has them."""
+    from cryptography.fernet import Fernet
+
+    from flows import kept
+    from flows.settings import from_environment
+
+    monkeypatch.setenv("MAXCHIMP_SECRET_KEY", Fernet.generate_key().decode())
+    desk.good("setup")
+    values = {name: kept.text_of(from_environment(), name) for name in kept.NAMES}
+    engine = desk.store()
+    kept.keep(engine, from_environment(), values)
+    engine.dispose()
+    for name in kept.NAMES:
+        monkeypatch.delenv(f"MAXCHIMP_{name.upper()}", raising=False)
+    assert desk.good("lists", "--json").json
+    new, old = Fernet.generate_key().decode(), os.environ["MAXCHIMP_SECRET_KEY"]
+    monkeypatch.setenv("MAXCHIMP_SECRET_KEY", f"{new},{old}")
+    assert desk.good("lists", "--json").json
+    monkeypatch.setenv("MAXCHIMP_SECRET_KEY", new)
+    assert "MAXCHIMP_MAILCHIMP_API_KEY" in desk.bad("lists", code=2).err
+    monkeypatch.delenv("MAXCHIMP_SECRET_KEY")
+    assert "MAXCHIMP_MAILCHIMP_API_KEY" in desk.bad("lists", code=2).err
+    monkeypatch.setenv("MAXCHIMP_SECRET_KEY", "no key")
+    desk.bad("lists", code=2)

@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile import HOSTILE as HOSTILE_STRINGS
 from town import Town
 
+from app.web import tab
 from app.web.server import Page, serving
+from clients.mailchimp import Mailchimp
 from flows import launch
 from flows.cycle import Asked, Cycle
 from flows.launch import opened
@@ -27,6 +30,9 @@ ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
 FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# Of our own templates.
+ELEMENTS = {"a", "br", "button", "circle", "dd", "div", "dl", "dt", "h1", "h2", "i", "line", "p", "section", "span",
+            "strong", "svg", "table", "tbody", "td", "text", "th", "thead", "time", "tr"}  # fmt: skip
 HOSTILE = "<img src=x onerror=alert(1)>\"'><script>alert(2)</script>"
 
 
@@ -339,6 +345,33 @@ def test_hostile_people(stage: Stage) -> None:
     shot(window, "hostile")
     window.context.close()
     stage.town.mailchimp.resubscribe(contact_id)
+
+
+def test_more_than_two_hundred_hostile_strings(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As titles and links of campaigns, all on one page: every one is there as it was written, and none is more."""
+    rows = [
+        {"activity_type": kind, "created_at_timestamp": f"2026-0{n % 9 + 1}-01T09:00:00+00:00", "campaign_id": f"c{n}",
+         "campaign_title": text, "link_clicked": text}
+        for n, text in enumerate(HOSTILE_STRINGS)
+        for kind in ("sent", "click")
+    ]  # fmt: skip
+    monkeypatch.setattr(Mailchimp, "activity", lambda self, *given: rows)
+    monkeypatch.setattr(tab, "PAGE", 1000)
+    window = stage.window()
+    window.goto(handed(stage, "ADA", 0))
+    window.get_by_role("heading", name="Campaign activity").wait_for()
+    assert window.locator("main tbody tr").count() == len(HOSTILE_STRINGS) >= 200
+    kinds = window.evaluate(
+        "[...new Set([...document.querySelectorAll('main *')].map((e) => e.tagName.toLowerCase()))]"
+    )
+    assert set(kinds) <= ELEMENTS
+    links = window.evaluate("[...document.querySelectorAll('main a')].map((e) => e.href)")
+    assert all(link.startswith("https://us6.admin.mailchimp.com/lists/members/view?id=") for link in links)
+    handlers = (
+        "[...document.querySelectorAll('main *')].some((e) => e.getAttributeNames().some((n) => n.startsWith('on')))"
+    )
+    assert not window.evaluate(handlers)
+    window.context.close()
 
 
 def test_the_keyboard_is_enough(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from floor import Floor
 from visitor import KEYS, ORIGIN, PORT, Visitor
 
 from app.web.application import DOORS, STATIC
-from app.web.frame import BODY, MOST_FAILURES, Frame, Rates, origin_of
+from app.web.frame import AT_ONCE, BODY, MOST_FAILURES, Frame, Rates, origin_of
 
 PAGES = ["/", "/tab", "/health", *(f"/static/{name}" for name in STATIC)]
 NOWHERE = [
@@ -172,6 +172,18 @@ def test_rates_are_limited(shared: Floor) -> None:
     assert set(statuses) == {200, 429}
     assert visitor.ask("GET", "/health", client="10.0.0.9").status == 200
     clock[0] += 61
+    assert visitor.get("/health").status == 200
+
+
+def test_too_many_at_once(shared: Floor) -> None:
+    frame = Frame(shared.page.app.app, origins=shared.page.site.origins, framed_by=lambda: "http://127.0.0.1:2")
+    visitor = Visitor(frame, shared.page.site)
+    frame.busy = AT_ONCE
+    seen = visitor.get("/health")
+    assert seen.status == 503
+    check_headers(seen.headers)
+    assert frame.busy == AT_ONCE
+    frame.busy = 0
     assert visitor.get("/health").status == 200
 
 

@@ -168,6 +168,7 @@ def test_r48_mailchimp_is_unreachable(floor: Floor) -> None:
     assert seen.status == 200
     assert "Mailchimp could not be asked" in words(seen)
     assert "Try again" in words(seen)
+    assert "When last seen: Subscribed" in words(seen)
     assert "Both Reed" in words(seen)
     assert visitor.post("/api/tab/more").status == 200
     floor.office.doors["mailchimp"].faults.clear()

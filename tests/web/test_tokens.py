@@ -147,3 +147,17 @@ def test_no_token_in_any_address_or_cookie(visitor: Visitor, shared: Floor) -> N
         for call in door.calls:
             assert visitor.token not in f"{call.path} {call.query}"
             assert visitor.token.encode() not in call.body
+
+
+def test_nothing_of_it_reaches_a_log(floor: Floor, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    visitor = floor.visitor()
+    token, key = floor.page.handed("ADA", floor.keys["both"])
+    code = visitor.post("/api/launch", {"key": key, "token": token})
+    visitor.enter(code)
+    for path in ("/api/tab", "/api/tab/more", "/api/tab/fields", "/api/setup/open"):
+        assert visitor.post(path).status == 200
+    visitor.post("/api/launch", {"key": key, "user": "ADA", "password": "password-ADA-wrong"})
+    assert "ADA opened the tab" in caplog.text
+    for secret in (token, visitor.token, code.json["code"], "password-ADA-wrong", "both@birchmail.test", *KEYS):
+        assert secret not in caplog.text

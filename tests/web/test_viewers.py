@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from floor import Floor
+from harness import Office
+from visitor import page
 
 from sandbox.web import Response
 
@@ -141,3 +144,20 @@ def test_the_launch_makes_three_requests(shared: Floor) -> None:
     shared.visitor().launch("ADA", shared.keys["both"])
     names = sorted(call.operation for call in door.calls[before:])
     assert names == ["AbEntryRead", "GetSessionInfo", "TokenValid"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "quirks"),
+    [("cloud", ()), ("on-premise", ("schema-0x", "per-object", "no-bearer", "no-drivers")),
+     ("on-premise", ("keys-stable", "msg-objects"))],
+)  # fmt: skip
+def test_launches_on_servers_of_every_kind(tmp_path: Path, profile: str, quirks: tuple[str, ...]) -> None:
+    office = Office(f"sqlite:///{tmp_path / 'maxchimp.db'}", profile=profile, quirks=quirks)
+    seen, hidden = office.add("Both", "Reed", "both@birchmail.test"), office.add("Hid", "Den", "hid@birchmail.test")
+    office.maximizer.add_viewer("ADA", "password-ADA")
+    office.maximizer.hide_from("ADA", [hidden])
+    visitor = page(office)
+    assert visitor.launch("ADA", seen).status == 200
+    assert "both@birchmail.test" in visitor.post("/api/tab").text
+    assert visitor.launch("ADA", hidden).status == 403
+    office.engine.dispose()

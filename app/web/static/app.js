@@ -81,6 +81,10 @@
     });
     const focus = target.querySelector("[data-focus]");
     if (focus) focus.focus({ preventScroll: target === view });
+    else if (document.activeElement === document.body && target.id) {
+      target.tabIndex = -1; // whoever works with the keyboard goes on where the answer stands
+      target.focus({ preventScroll: true });
+    }
     const told = target.querySelector("[data-say]");
     if (told) say.textContent = told.textContent.trim();
     target.querySelectorAll("[data-end]").forEach((part) => { part.scrollLeft = part.scrollWidth; });
