@@ -26,7 +26,7 @@ from storage import runs
 COMMANDS = {
     "setup", "check", "lists", "fields", "map list", "map add", "map modify", "map remove", "settings show",
     "settings set", "plan", "sync", "backfill", "runs", "runs show", "quarantine list", "quarantine release", "sandbox",
-    "demo",
+    "demo", "connections list", "connections add", "connections show", "connections remove", "serve", "deploy",
 }  # fmt: skip
 
 
