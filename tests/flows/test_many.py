@@ -46,7 +46,8 @@ def towns(tmp_path: Path, url: str) -> Iterator[dict[str, Town]]:
         found = connections.find(made[name].engine, name)
         assert found is not None
         connections.update(made[name].engine, found.id, synced=True)  # its first sync was let through
-        made[name].set(interval=15.0 if name == "far" else 3600.0)
+        # What a killed run left uncertain is looked up by the next one already, not after five minutes.
+        made[name].set(interval=15.0 if name == "far" else 3600.0, ambiguous_wait=1.0)
     for door in made["far"].doors.values():
         door.latency_ms = 400.0
     yield made
@@ -171,9 +172,10 @@ def _nothing_twice(town: Town) -> None:
     assert len(addresses) == len(set(addresses)) == PEOPLE
     created = [t.email.lower() for t in town.mailchimp.history if t.before is None]
     assert len(created) == len(set(created)) == PEOPLE
-    assert len(town.maximizer.entries()) == PEOPLE
+    people = [entry for entry in town.maximizer.entries().values() if entry["Type"] != "Company"]
+    assert len(people) == PEOPLE
     found = connections.find(town.engine, town.name)
     assert found is not None
     with reading(town.engine) as db:
-        states = db.execute(select(change.c.state).where(change.c.connection_id == found.id)).scalars()
-        assert set(states) <= {"done", "discarded", "skipped"}
+        states = set(db.execute(select(change.c.state).where(change.c.connection_id == found.id)).scalars())
+    assert states <= {"done", "discarded", "skipped"}, town.name

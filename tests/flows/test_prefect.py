@@ -299,6 +299,73 @@ def test_a_secret_may_be_kept_by_prefect(on_a_worker: Town, monkeypatch: pytest.
         connect(load_settings())
 
 
+# --- deployments and automations ---------------------------------------------------------------------------------
+
+
+def test_r33_deployments_are_kept_as_the_store_says(server: PrefectServer, town: Town) -> None:
+    from flows import deployments
+
+    south = connections.create(town.engine, "south", 1000.0)
+    connections.update(town.engine, south.id, list_id="abc")
+    connections.create(town.engine, "without-list", 1000.0)
+
+    def reconciled() -> list[str]:
+        return deployments.reconcile(client, deployments.wanted(connections.every(town.engine)))
+
+    def found(name: str) -> Any:
+        return client.read_deployment_by_name(name)
+
+    with deployments.talking(server.api) as client:
+        deployments.ensure_pool(client)
+        first = [line for line in reconciled() if not line.startswith("quality-report")]
+        assert sorted(first) == [
+            "backfill/default: by hand",
+            "backfill/south: by hand",
+            "sync/default: every 1:00:00",
+            "sync/south: every 1:00:00",
+        ]
+        assert reconciled() == []
+        made = found("sync/south")
+        assert made.parameters == {"connection": "south"}
+        assert made.global_concurrency_limit.limit == 1
+        assert made.concurrency_options.collision_strategy.value == "CANCEL_NEW"
+        foreign = client.create_deployment(flow_id=client.create_flow_from_name("somebody-elses"), name="south")
+        client.pause_deployment(made.id)
+        town.set(interval=900.0)
+        assert reconciled() == ["sync/default: every 0:15:00"]
+        assert found("sync/south").paused  # by a person
+        connections.update(town.engine, south.id, list_id="")
+        gone = [line for line in reconciled() if not line.startswith("quality-report")]
+        assert sorted(gone) == ["backfill/south: removed", "sync/south: removed"]
+        assert client.read_deployment(foreign).name == "south"
+
+
+def test_automations_are_made_once_and_go_with_their_addresses(
+    server: PrefectServer, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pydantic import SecretStr
+
+    from flows import automations, deployments
+
+    def names() -> dict[str, Any]:
+        return {one.name: one for one in client.read_automations()}
+
+    told = town.settings.model_copy(update={"notify_url": SecretStr("json://127.0.0.1:9/a http://127.0.0.1:9/b")})
+    nonsense = town.settings.model_copy(update={"notify_url": SecretStr("nonsense")})
+    changed: list[str] = []
+    with deployments.talking(server.api) as client:
+        automations.ensure(client, told)
+        made = names()
+        assert len(made[automations.TELL].actions) == 2
+        monkeypatch.setattr(client, "update_automation", lambda number, automation: changed.append(automation.name))
+        automations.ensure(client, told)
+        assert changed == []  # a change would make a trigger forget what it has seen
+        with pytest.raises(Misconfigured, match="MAXCHIMP_NOTIFY_URL"):
+            automations.ensure(client, nonsense)
+        automations.ensure(client, town.settings)
+        assert set(names()) & set(made) == {automations.LOST}
+
+
 # --- canaries ----------------------------------------------------------------------------------------------------
 
 

@@ -24,7 +24,7 @@ from storage import connections, leases
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("serve")]
 
 MAXCHIMP = str(Path(sys.executable).with_name("maxchimp"))
-PATIENCE = 180.0
+PATIENCE = 240.0
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:
@@ -116,7 +116,12 @@ class Served:
         with requests.Session() as http:
             http.trust_env = False
             method = "GET" if body is None else "POST"
-            answer = http.request(method, f"{api}/{path}", json=body, timeout=30)
+            answer = http.request(method, f"{api}/{path}", json=body, timeout=90)
+            for _ in range(20):  # its SQLite is busy: Prefect's own clients ask again too
+                if answer.status_code != 503:
+                    break
+                time.sleep(0.5)
+                answer = http.request(method, f"{api}/{path}", json=body, timeout=90)
         assert answer.status_code < 300, answer.text
         return answer.json()
 
