@@ -107,6 +107,7 @@ def _tell(story: Story, demo: DemoWorld) -> None:
         story.say(f"  - {edit.did}")
     _second(story, demo, edits)
     _third(story, demo)
+    _report(story, demo)
     _look(story, demo)
 
 
@@ -186,9 +187,26 @@ def _third(story: Story, demo: DemoWorld) -> None:
     story.promise(deletes == 0, "in all this time nothing was ever deleted on either side")
 
 
+def _report(story: Story, demo: DemoWorld) -> None:
+    story.chapter("8. The data quality report, for whoever is responsible for the data  (maxchimp report)")
+    made, writes = demo.report(story.progress)
+    told = made.told
+    story.say(f"  {told['headline']}")
+    for row in told["attention"][:3]:
+        story.say(f"  - {row['people']:,} {row['what']}: {row['remedy']}")
+    there = demo.people() | {"companies": len(demo.world.companies)}
+    story.promise(
+        told["totals"] == {"mailchimp": there["mailchimp"], "maximizer": there["maximizer"] + there["companies"]}
+        and all(sum(row[side] for row in told["classes"]) == told["totals"][side] for side in SIDES),
+        "everybody on both sides is in exactly one class of it, companies too",
+    )
+    story.promise(writes == {"mailchimp": 0, "maximizer": 0}, "a report writes nothing to either side")
+    story.places["report"] = str(made.page)
+
+
 def _look(story: Story, demo: DemoWorld) -> None:
     tools = Path(sys.executable).parent
-    story.places = {
+    story.places |= {
         "store": str(demo.store),
         "prefect_home": str(demo.home / "prefect"),
         "runs": f"MAXCHIMP_DATABASE_URL=sqlite:///{demo.store} {tools / 'maxchimp'} runs",
@@ -196,6 +214,7 @@ def _look(story: Story, demo: DemoWorld) -> None:
     }
     story.chapter("Where to look")
     story.say(
+        f"  The data quality report, for any browser: {story.places['report']}",
         f"  The store (runs, plan, every change, links): {story.places['store']}",
         f"    {story.places['runs']}",
         "  The flow runs on Prefect's page, each stage a task, counts as an artifact:",
