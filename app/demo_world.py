@@ -18,10 +18,11 @@ from sqlalchemy import Engine
 
 from domain.errors import Side
 from domain.records import split_entry_id
+from flows import reporting
 from flows.cycle import Asked
 from flows.describe import address_book, audience
 from flows.launch import at_home, launch
-from flows.reporting import Written, report
+from flows.reporting import Written
 from flows.server import PrefectServer
 from flows.services import connect
 from flows.settings import Settings
@@ -97,7 +98,8 @@ class DemoWorld:
 
     def _fresh(self) -> None:
         """An empty folder and an environment in which nothing of the user's own Prefect is touched."""
-        shutil.rmtree(self.home / "prefect", ignore_errors=True)
+        for name in ("prefect", "reports"):
+            shutil.rmtree(self.home / name, ignore_errors=True)
         for name in ("maxchimp.db", "maxchimp.db-wal", "maxchimp.db-shm"):
             (self.home / name).unlink(missing_ok=True)
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -158,11 +160,11 @@ class DemoWorld:
             after=self.people(),
         )
 
-    def report(self, progress: Callable[[str], None]) -> tuple[Written, int]:
-        """The data quality report, and how many writes either service saw meanwhile."""
+    def report(self, progress: Callable[[str], None]) -> tuple[Written, dict[str, int]]:
+        """The data quality report, and the writes that the services saw meanwhile: none, it is promised."""
         calls = {side: len(door.calls) for side, door in self.doors.items()}
-        written = report("default", settings=self.settings, progress=progress)
-        return written, sum(call.writes for side, door in self.doors.items() for call in door.calls[calls[side] :])
+        made = reporting.report("default", settings=self.settings, progress=progress)
+        return made, {s: sum(call.writes for call in d.calls[calls[s] :]) for s, d in self.doors.items()}
 
     def pass_time(self) -> None:
         """An hour goes by on both services."""

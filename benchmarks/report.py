@@ -65,11 +65,15 @@ def measure(url: str, run: int, home: Path) -> None:
     ready = replace(found, synced=True, fingerprint="x")
     services: Any = None
     survey = Staged(engine, ready, services, Asked("report", full=True, yes=True))
-    begun = time.perf_counter()
+    begun, cpu = time.perf_counter(), time.process_time()
     taken = survey.stages(run)
     written = time.perf_counter()
     made = reporting.write(survey, home)
-    taken |= {"write": time.perf_counter() - written, "total": time.perf_counter() - begun}
+    taken |= {
+        "write": time.perf_counter() - written,
+        "total": time.perf_counter() - begun,
+        "cpu": time.process_time() - cpu,
+    }
     size = sum(path.stat().st_size for path in made.page.parent.rglob("*.csv"))
     taken |= {"peak": peak_mib(), "page": made.page.stat().st_size, "lists": size}
     assert sum(row["mailchimp"] for row in made.told["classes"]) == made.told["totals"]["mailchimp"]
@@ -95,7 +99,10 @@ def main() -> None:
                 ("page and lists", "write"),
             )
         )
-        print(f"{size:>9,} pairs  {told['total']:6.2f} s ({parts})  {told['peak']:6.0f} MiB  ", end="")
+        print(
+            f"{size:>9,} pairs  {told['total']:6.2f} s ({parts}; cpu {told['cpu']:.1f})  {told['peak']:6.0f} MiB  ",
+            end="",
+        )
         print(f"page {told['page'] / 1024:.0f} KiB, lists {told['lists'] / 2**20:.1f} MiB")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from domain import values
 from domain.changeset import Policy
 from domain.fields import FieldMapping, Option
-from domain.frames import aligned
+from domain.frames import positions
 from domain.records import MAILCHIMP_WAITS, MAXIMIZER_WAITS, PLACEHOLDER, cells
 from transform.compare import Aligned, compare
 
@@ -46,16 +46,22 @@ class Agreement:
 def agreement(
     pairs: Pairs, members: pd.DataFrame, entries: pd.DataFrame, notes: pd.DataFrame, policy: Policy
 ) -> Agreement:
-    """``members``/``entries``: wide frames; ``notes``: link_id and notes of the baselines."""
+    """``members``/``entries``: wide frames with every record of the pairs; ``notes``: link_id and notes."""
     frame, layout = pairs.frame.reset_index(drop=True), policy.layout
     tags = [m.tag for m in layout.fields]
     noted = values.texts(frame["link"].map(notes.set_index("link_id")["notes"])) if len(frame) else values.texts([])
     noted_cells = cells(noted, tags).fillna("")
     counts, details, remarks = [], [], []
+    places = (
+        positions(frame["contact_id"], members["contact_id"]),
+        positions(frame["entry_id"], entries["entry_id"]),
+    )
     for mapping in (m for m in layout.fields if not m.broken):
         tag = mapping.tag
-        member = aligned(members, "contact_id", frame["contact_id"], [tag])
-        entry = aligned(entries, "entry_id", frame["entry_id"], [tag])
+        member, entry = (
+            side[[tag]].take(place).reset_index(drop=True)
+            for side, place in zip((members, entries), places, strict=True)
+        )
         found = _judged(mapping, member, entry, noted_cells[[tag]], frame["sends"], policy)
         state = _states(mapping, frame, pairs.coming, found, noted_cells[tag], member[tag], entry[tag])
         numbers = pd.Series(state).value_counts()
@@ -89,16 +95,48 @@ def _judged(
 
     A value that waits, because the other side cannot hold it, has its own side's problem whoever wins conflicts.
     """
-    found = _met(mapping, member, entry, notes, sends, policy.settings.conflict, policy)
+    found = pd.DataFrame({"verdict": "same", "problem": "", "remark": ""}, index=range(len(member)))
+    found = _with(
+        mapping, found, np.flatnonzero(~_plainly_same(mapping, member, entry)), member, entry, notes, sends, policy
+    )
     for note, side in ((MAILCHIMP_WAITS, "mailchimp"), (MAXIMIZER_WAITS, "maximizer")):
         rows = np.flatnonzero((notes[mapping.tag] == note).to_numpy(bool) & (found["verdict"] != "same").to_numpy())
         if len(rows):
-            ours, theirs, noted = (frame.take(rows).reset_index(drop=True) for frame in (member, entry, notes))
-            again = _met(mapping, ours, theirs, noted, sends.take(rows).reset_index(drop=True), side, policy)
-            problem = found["problem"].to_numpy(dtype=object).copy()
-            problem[rows] = again["problem"].mask(again["problem"] == "", "waits to be carried over").to_numpy()
-            found = found.assign(problem=problem)
+            own = replace(policy, settings=replace(policy.settings, conflict=side))
+            again = _with(mapping, found, rows, member, entry, notes, sends, own)["problem"]
+            waits = again.index.isin(rows) & (again == "").to_numpy()
+            found = found.assign(problem=again.mask(waits, "waits to be carried over"))
     return found
+
+
+def _plainly_same(mapping: FieldMapping, member: pd.DataFrame, entry: pd.DataFrame) -> np.ndarray:
+    """Where both sides hold the same text and nothing has to be encoded to see it: most of a list in step."""
+    if mapping.mailchimp.kind in ("radio", "dropdown", "group"):  # there keys of different tables meet
+        return np.zeros(len(member), bool)
+    ours, theirs = member[mapping.tag], entry[mapping.tag]
+    same = (ours == theirs).fillna(False).to_numpy(bool)
+    return same & (theirs != "").to_numpy(bool) if mapping.mailchimp.required else same
+
+
+def _with(
+    mapping: FieldMapping,
+    found: pd.DataFrame,
+    rows: np.ndarray,
+    member: pd.DataFrame,
+    entry: pd.DataFrame,
+    notes: pd.DataFrame,
+    sends: pd.Series,
+    policy: Policy,
+) -> pd.DataFrame:
+    """``found`` with these rows judged."""
+    if not len(rows):
+        return found
+    ours, theirs, noted = (frame.take(rows).reset_index(drop=True) for frame in (member, entry, notes))
+    judged = _met(mapping, ours, theirs, noted, sends.take(rows).reset_index(drop=True), policy)
+    columns = {name: found[name].to_numpy(dtype=object).copy() for name in found}
+    for name, column in columns.items():
+        column[rows] = judged[name].to_numpy(dtype=object)
+    return pd.DataFrame(columns, index=found.index)
 
 
 def _met(
@@ -107,11 +145,11 @@ def _met(
     entry: pd.DataFrame,
     notes: pd.DataFrame,
     sends: pd.Series,
-    conflict: str,
     policy: Policy,
 ) -> pd.DataFrame:
     unseen = pd.DataFrame({mapping.tag: values.texts([None] * len(member))}, index=range(len(member)))
-    found = compare(Aligned(member, entry, unseen, unseen, notes, sends), (mapping,), conflict, policy.today)
+    whole = Aligned(member, entry, unseen, unseen, notes, sends)
+    found = compare(whole, (mapping,), policy.settings.conflict, policy.today)
     answer = pd.DataFrame({"verdict": "unknown", "problem": "", "remark": ""}, index=range(len(member)))
     rows = found["row"].to_numpy(dtype="int64") if len(found) else ()
     for name in answer if len(found) else ():

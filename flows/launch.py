@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from urllib.parse import urlsplit
 import requests
 
 from domain.errors import Incomplete, MaxchimpError, Misconfigured
+from flows import shelf
 from flows.cycle import Asked, Cycle
 from flows.services import connect
 from flows.settings import Settings, load_settings
@@ -24,6 +27,7 @@ from storage import connections
 from storage.engine import open_store
 from storage.schema import require_current
 
+log = logging.getLogger("maxchimp.flows")
 PATIENCE = 3.0  # seconds that an API has to say that it is there
 Progress = Callable[[str], None]
 
@@ -86,11 +90,20 @@ def opened(
         services = connect(settings, found.dialect)
         try:
             yield (kind or Cycle)(engine, found, services, asked, progress=progress)
+            _purge_reports(settings.home_dir, found)
         finally:
             services.mailchimp.session.close()
             services.maximizer.session.close()
     finally:
         engine.dispose()
+
+
+def _purge_reports(home: Path, connection: connections.Connection) -> None:
+    """Reports that are too old go with every cycle, whoever made them last (hazard S29)."""
+    try:
+        shelf.purge(home, connection.name, connection.settings.retention, now=time.time())
+    except OSError as problem:
+        log.warning("old reports could not be deleted: %s", problem.strerror)
 
 
 def document(cycle: Cycle) -> dict[str, Any] | None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from domain.records import EMAIL
 from flows.cycle import Asked, Stage
 from flows.launch import at_home, opened, stopping
 from flows.settings import Settings, load_settings
+from flows.shelf import NUMBERS, PAGE, unused
 from flows.survey import Survey
 from quality.lists import Lists
 from quality.page import page
@@ -28,9 +28,6 @@ from quality.summary import Found, document, numbers
 from storage import runs
 from storage.runs import DAY
 
-PAGE, NUMBERS = "report.html", "report.json"
-_FOLDER = "%Y-%m-%dT%H%M%SZ"
-_NAME = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{6}Z(-\d+)?$")
 _SHOWN = 60  # runs in the trend
 
 
@@ -51,7 +48,7 @@ def report(
     progress: Callable[[str], None] = lambda text: None,
     staged: Callable[[Survey], Stage] | None = None,
 ) -> Written:
-    """Make the report of a connection below HOME_DIR/reports, or in ``folder``, and delete reports that are too old.
+    """Make the report of a connection below HOME_DIR/reports, or in ``folder``.
 
     ``patience``: seconds to wait for a sync that is going on. ``staged``: how stages run (Prefect makes tasks of them).
     Raises what reading raises; nothing is left of a report that was not finished.
@@ -65,8 +62,6 @@ def report(
             _patiently(cycle, patience, staged)
         progress("writing the report")
         written = write(cycle, settings.home_dir, folder)
-        retention = cycle.connection.settings.retention
-    purge(settings.home_dir, connection, retention / DAY, now=time.time())
     return written
 
 
@@ -99,7 +94,7 @@ def write(cycle: Survey, home: Path, folder: Path | None = None) -> Written:
 @contextmanager
 def _new_folder(home: Path, connection: str, at: float, chosen: Path | None) -> Iterator[Path]:
     """A folder for one report, mode 0700; it is gone again when the report cannot be finished."""
-    place = chosen if chosen is not None else _unused(reports_of(home, connection), at)
+    place = chosen if chosen is not None else unused(home, connection, at)
     try:
         for parent in (home / "reports", place.parent) if chosen is None else ():
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -119,46 +114,10 @@ def _new_folder(home: Path, connection: str, at: float, chosen: Path | None) -> 
         raise
 
 
-def _unused(shelf: Path, at: float) -> Path:
-    """The folder of a report by its time; the second one of the same second gets a number."""
-    name = datetime.fromtimestamp(at, UTC).strftime(_FOLDER)
-    number = 1
-    while (shelf / (name if number == 1 else f"{name}-{number}")).exists():
-        number += 1
-    return shelf / (name if number == 1 else f"{name}-{number}")
-
-
 def _private(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
-
-
-def reports_of(home: Path, connection: str) -> Path:
-    """Where the reports of a connection are, one folder per report, named by its time (UTC)."""
-    return home / "reports" / connection
-
-
-def finished(home: Path, connection: str) -> list[Path]:
-    """Pages of the finished reports, the newest first."""
-    shelf = reports_of(home, connection)
-    named = [place for place in shelf.iterdir() if _NAME.match(place.name)] if shelf.is_dir() else []
-    return [place / PAGE for place in sorted(named, reverse=True) if (place / PAGE).is_file()]
-
-
-def latest(home: Path, connection: str) -> Path | None:
-    """The page of the newest report, None when there is none."""
-    return next(iter(finished(home, connection)), None)
-
-
-def purge(home: Path, connection: str, days: float, *, now: float) -> int:
-    """Delete reports older than the retention (hazard S29), of folders that we named ourselves; how many."""
-    shelf = reports_of(home, connection)
-    oldest = (datetime.fromtimestamp(now, UTC) - timedelta(days=days)).strftime(_FOLDER)
-    old = [p for p in shelf.iterdir() if _NAME.match(p.name) and p.name < oldest] if shelf.is_dir() else []
-    for place in old:
-        shutil.rmtree(place)
-    return len(old)
 
 
 # --- from what was found to what is told -------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from flows.apply import still_waiting
 from flows.cycle import Cycle
 from flows.judging import set_aside
 from quality import Examined, examine
-from quality.people import Classified, Picture, classify
+from quality.people import Classified, Picture, classify, differing_apart
 from storage import changes, links, runs, snapshots
 from storage.engine import reading
 from transform.guard import Trip, guard
@@ -104,8 +104,7 @@ class Survey(Cycle):
         differing = self.agreed.details.loc[
             self.agreed.details["state"].isin(["withheld", "protected", "one-way", "other"]), "contact_id"
         ]
-        self.picture = replace(self.picture, differing=frozenset(differing))
-        self.people = classify(self.picture)
+        self.people = differing_apart(self.people, differing)
 
     def _with_companies(self, entries: pd.DataFrame) -> pd.DataFrame:
         new = [key for key in self.companies or () if key not in set(entries["entry_id"])]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from domain.frames import positions
+from domain.frames import among, positions
 from domain.values import address_key, texts
 
 PEOPLE = ("Individual", "Contact")  # R4
@@ -112,7 +112,7 @@ class Picture:
     ``members``: contact_id, email, status. ``entries``: entry_id, type, email1, flag. ``links``: id, contact_id,
     entry_id, state (alive ones). ``changes``: CHANGE columns. ``new_links``: contact_id, entry_id of pairs found now.
     ``waiting``: side, key, contact_id, entry_id, reason, rule, remedy, since_at. ``resting``: ids with an uncertain
-    write. ``differing``: contact ids of pairs with a field that differs. ``erased``: address keys.
+    write. ``erased``: address keys.
     """
 
     members: pd.DataFrame
@@ -122,7 +122,6 @@ class Picture:
     new_links: pd.DataFrame
     waiting: pd.DataFrame
     resting: frozenset[str] = frozenset()
-    differing: frozenset[str] = frozenset()
     erased: frozenset[str] = frozenset()
 
 
@@ -138,7 +137,21 @@ class Classified:
 def classify(picture: Picture) -> Classified:
     """Every found record of both sides under its one class; ``counts``: code -> side -> number."""
     pairs = _pairs(picture)
-    members, entries = _members(picture, pairs), _entries(picture, pairs)
+    return _counted(_members(picture, pairs), _entries(picture, pairs))
+
+
+def differing_apart(people: Classified, contact_ids: Iterable[str]) -> Classified:
+    """The same, with the pairs of these members that count as in step under "differs" instead."""
+    hit = (people.members["class"] == "in-step") & among(people.members["contact_id"], pd.Series(list(contact_ids)))
+    links = people.members.loc[hit, "link"]
+    twins = (people.entries["class"] == "in-step") & people.entries["link"].isin(links)
+    return _counted(
+        people.members.assign(**{"class": people.members["class"].mask(hit, "differs")}),
+        people.entries.assign(**{"class": people.entries["class"].mask(twins, "differs")}),
+    )
+
+
+def _counted(members: pd.DataFrame, entries: pd.DataFrame) -> Classified:
     counts = {
         one.code: {
             "mailchimp": int((members["class"] == one.code).sum()),
@@ -169,16 +182,13 @@ def _pairs(picture: Picture) -> pd.DataFrame:
             (wait != "").to_numpy(),
             resting,
             touched,
-            whole & _among(links["contact_id"], picture.differing),
             whole & (flag != "Yes"),
             whole,
         ],
-        [wait.to_numpy(dtype=object), "settling", "to-update", "differs", "one-way", "in-step"],
+        [wait.to_numpy(dtype=object), "settling", "to-update", "one-way", "in-step"],
         default="",
     )
-    # A field that differs because the flag holds it back says less than the flag itself.
-    state[whole & (state == "differs") & (flag != "Yes")] = "one-way"
-    return links.assign(state_of=state, whole=whole)
+    return links.assign(state_of=state)
 
 
 _NAMES = {"mailchimp": "contact_id", "maximizer": "entry_id"}
@@ -192,7 +202,7 @@ def _taken(column: pd.Series, rows: np.ndarray) -> np.ndarray:
 
 
 def _among(keys: pd.Series, wanted: Iterable[str]) -> np.ndarray:
-    return keys.isin({key for key in wanted if key}).to_numpy()
+    return np.asarray(among(keys, texts(key for key in wanted if key)).to_numpy(bool))
 
 
 def _waiting_classes(waiting: pd.DataFrame) -> dict[str, dict[str, str]]:

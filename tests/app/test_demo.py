@@ -55,6 +55,7 @@ def test_everything_comes_out_as_promised(tmp_path: Path) -> None:
     assert "flow run 'sync default, run 4'" in done.stdout
     assert (tmp_path / "demo" / "maxchimp.db").is_file()
     assert (tmp_path / "demo" / "prefect" / "prefect.db").is_file()
+    assert len(list((tmp_path / "demo" / "reports" / "default").glob("*/report.html"))) == 1
     assert not (tmp_path / "real").exists()
     for secret in (API_KEY, "sandbox-password", "real-token"):
         assert secret not in done.stdout + done.stderr

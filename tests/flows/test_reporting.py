@@ -19,8 +19,9 @@ from truth import Truth
 
 from domain.errors import LeaseHeld, Misconfigured, Side
 from domain.records import Layout
-from flows import reporting
+from flows import reporting, shelf
 from flows.cycle import Asked
+from flows.launch import launch
 from flows.report import markdown
 from flows.reporting import Written
 from flows.survey import Survey
@@ -228,7 +229,7 @@ def test_the_page_is_self_contained_private_and_names_nobody(tmp_path: Path) -> 
     world.sync()
     made = written(world, tmp_path)
     place = made.page.parent
-    assert place.parent == reporting.reports_of(tmp_path, "default")
+    assert place.parent == shelf.reports_of(tmp_path, "default")
     text = made.page.read_text("utf-8")
     assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in text
     for word in ("http:", "https:", "://", "<script", "@import", "<link", "<iframe", "<img", "<object", "javascript:"):
@@ -275,15 +276,15 @@ def test_names_of_others_are_text(tmp_path: Path, without_checks: None) -> None:
 def test_s29_old_reports_go_and_nothing_else(tmp_path: Path, without_checks: None) -> None:
     world = office(tmp_path, people=2)
     made = written(world, tmp_path)
-    shelf, now = made.page.parent.parent, world.clock.now()
-    other = shelf / "notes"
+    place, now = made.page.parent.parent, world.clock.now()
+    other = place / "notes"
     other.mkdir()
-    assert reporting.purge(tmp_path, "default", 30, now=now + 29 * runs.DAY) == 0
-    assert reporting.latest(tmp_path, "default") == made.page
-    assert reporting.purge(tmp_path, "default", 30, now=now + 31 * runs.DAY) == 1
-    assert list(shelf.iterdir()) == [other]
-    assert reporting.latest(tmp_path, "default") is None
-    assert reporting.purge(tmp_path, "nobody", 30, now=now) == 0
+    assert shelf.purge(tmp_path, "default", 30 * runs.DAY, now=now + 29 * runs.DAY) == 0
+    assert shelf.latest(tmp_path, "default") == made.page
+    assert shelf.purge(tmp_path, "default", 30 * runs.DAY, now=now + 31 * runs.DAY) == 1
+    assert list(place.iterdir()) == [other]
+    assert shelf.latest(tmp_path, "default") is None
+    assert shelf.purge(tmp_path, "nobody", 30 * runs.DAY, now=now) == 0
 
 
 def test_two_reports_of_one_second_and_the_newest_of_them(tmp_path: Path, without_checks: None) -> None:
@@ -291,7 +292,15 @@ def test_two_reports_of_one_second_and_the_newest_of_them(tmp_path: Path, withou
     seen = survey(world)
     first, second = reporting.write(seen, tmp_path), reporting.write(seen, tmp_path)
     assert first.page != second.page
-    assert reporting.finished(tmp_path, "default") == [second.page, first.page]
+    assert shelf.finished(tmp_path, "default") == [second.page, first.page]
+
+
+def test_the_lists_go_when_somebody_is_erased(tmp_path: Path, without_checks: None) -> None:
+    world = office(tmp_path, people=3)
+    made = written(world, tmp_path)
+    assert shelf.forget(tmp_path, "default") == 1
+    assert sorted(path.name for path in made.page.parent.iterdir()) == ["report.html", "report.json"]
+    assert shelf.forget(tmp_path, "default") == 0
 
 
 def test_a_report_that_fails_leaves_nothing(
@@ -306,7 +315,7 @@ def test_a_report_that_fails_leaves_nothing(
     monkeypatch.setattr(reporting, "page", broken)
     with pytest.raises(ZeroDivisionError):
         reporting.write(seen, tmp_path)
-    assert list(reporting.reports_of(tmp_path, "default").iterdir()) == []
+    assert list(shelf.reports_of(tmp_path, "default").iterdir()) == []
 
 
 def test_a_folder_of_ones_own(tmp_path: Path, without_checks: None) -> None:
@@ -326,7 +335,7 @@ def test_r36_a_report_waits_for_a_sync_as_long_as_it_may(town: Town) -> None:
         with pytest.raises(LeaseHeld):
             reporting.report("default", settings=town.settings, patience=0.3)
         held.release()
-    assert list(reporting.reports_of(town.folder, "default").parent.glob("*")) == []
+    assert list(shelf.reports_of(town.folder, "default").parent.glob("*")) == []
 
 
 def test_the_whole_way_over_http(town: Town) -> None:
@@ -339,3 +348,8 @@ def test_the_whole_way_over_http(town: Town) -> None:
     assert made.told["people"]["pending"] == 5
     assert "comparing every field of every pair" in told
     assert town.runs()[0].kind == "report"
+    # Any cycle deletes what is too old.
+    old = made.page.parent.with_name("2020-01-01T000000Z")
+    made.page.parent.rename(old)
+    launch("default", Asked("plan"), settings=town.settings)
+    assert not old.exists()
