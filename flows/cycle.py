@@ -254,6 +254,7 @@ class Cycle:
             full=self.full,
             members_complete=self.members.complete,
             entries_complete=self.entries.complete,
+            mailchimp_cursor=self.connection.mailchimp_cursor,
             unmapped_required=self.prepared.unmapped_required,
         )
         if self.judge:

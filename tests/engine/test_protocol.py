@@ -86,6 +86,22 @@ def test_f4_an_old_store_or_none(before: Step, fate: Step) -> None:
     assert play(script(*steps, CycleStep("sync"))).wrong == {}
 
 
+def test_f4_an_old_store_takes_nobody_from_an_entry_that_has_a_new_member() -> None:
+    """Deleted for good, subscribed anew, and then the store knows the first of the two only."""
+    first = (("person", ("delete_member", 1, 0, 0)), CycleStep("backfill"))
+    again = (("person", ("subscribe", 1, 0, 0)), CycleStep("sync"), CycleStep("sync"))
+    for kind in ("sync", "backfill"):
+        touched = ("person", ("edit_entry", 1, 3, 2))
+        assert play(script(*first, *again, ("restore", 3), touched, CycleStep(kind))).wrong == {}
+
+
+def test_f4_an_old_store_brings_nobody_back() -> None:
+    """Archived, brought back by a flag set by hand, archived once more; the store of the first time sees that flag."""
+    gone, flag = ("person", ("archive", 1, 0, 0)), ("person", ("flag", 1, 0, 0))
+    steps = (gone, CycleStep("backfill"), flag, CycleStep("backfill"), gone, ("restore", 1), CycleStep("backfill"))
+    assert play(script(*steps)).wrong == {}
+
+
 @pytest.mark.parametrize("lag", [frozenset(), LAG])
 def test_d2_d3_d4_what_was_made_is_adopted(lag: frozenset[str]) -> None:
     """After the quarantine the entry is found by its marker, and no cycle in between has been a full one."""
