@@ -54,6 +54,8 @@ class Policy:
     # Absence from a complete snapshot may be concluded; otherwise only what a point read showed (hazard A2).
     members_complete: bool = True
     entries_complete: bool = True
+    # The latest change in Mailchimp, by its own clock, that a finished cycle has seen ("" none).
+    mailchimp_cursor: str = ""
     # Mandatory merge fields that no mapping fills: placeholder on create, the member's own value on update (R22).
     unmapped_required: tuple[MailchimpField, ...] = ()
 

@@ -278,6 +278,7 @@ class Cycle:
             full=self.full,
             members_complete=self.members.complete,
             entries_complete=self.entries.complete,
+            mailchimp_cursor=self.connection.mailchimp_cursor,
             unmapped_required=self.prepared.unmapped_required,
         )
         self.set_aside, self.noted = empty(PARKED), empty(FINDING)

@@ -53,7 +53,9 @@ class Linked:
 def linked(given: Inputs, policy: Policy, draft: Draft) -> Linked:
     """Draft everything that becomes of linked pairs."""
     seen = presence.view(given.links, given.members, given.entries)
-    seen = seen.assign(case=presence.cases(seen, full=policy.full), marker=seen["unique_email_id"])
+    seen = seen.assign(
+        case=presence.cases(seen, full=policy.full, since=policy.mailchimp_cursor), marker=seen["unique_email_id"]
+    )
     resting = seen["contact_id"].isin(given.resting) | seen["entry_id"].isin(given.resting)
     seen.loc[resting, "case"] = presence.UNREAD
     here = seen[seen["case"].isin([presence.PRESENT, presence.RETURNED, presence.REVIVE])].reset_index(drop=True)
@@ -221,8 +223,8 @@ def _updates_gone(gone: pd.DataFrame) -> pd.DataFrame:
     case = gone["case"]
     leaving = (case == presence.MEMBER_GONE) & (gone["e_flag"] != "Yes")
     # A member gone for good frees its entry; one that is archived may return, so its link waits (R14, R18).
-    ends = case.isin([presence.ENTRY_GONE, presence.BOTH_GONE, presence.RECLAIMED])
-    ends |= (leaving | (case == presence.LEFT) & (gone["e_flag"] != "Yes")) & ~gone["m_found"]
+    over = [presence.ENTRY_GONE, presence.BOTH_GONE, presence.RECLAIMED, presence.SUPERSEDED]
+    ends = case.isin(over) | (leaving | (case == presence.LEFT) & (gone["e_flag"] != "Yes")) & ~gone["m_found"]
     state = gone["state"].mask(leaving, "left").mask(ends, "ended")
     keeps_hash = ~((case == presence.MEMBER_GONE) & (gone["e_flag"] == "Yes"))
     archived = gone["m_found"] & (gone["m_status"] == "archived")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-_MEMBER = ("found", "email", "unique_email_id", "web_id", "status", "pair", "row_hash")
+_MEMBER = ("found", "email", "unique_email_id", "web_id", "status", "pair", "last_changed", "row_hash")
 _ENTRY = ("found", "type", "email1", "flag", "marker", "row_hash")
 
 # Cases, in the words of the rules.
@@ -17,6 +17,7 @@ WAITING = "member gone, entry unchanged"  # R14 waits for a change to the entry
 ENTRY_GONE = "entry gone"  # R16
 RECLAIMED = "reclaimed"  # the member is gone for good and the entry was flagged anew: a newcomer again
 BOTH_GONE = "both gone"
+SUPERSEDED = "superseded"  # a store put back: its member is gone, and another one carries the entry's identity
 LEFT = "left"
 UNREAD = "unread"
 
@@ -26,6 +27,7 @@ def view(links: pd.DataFrame, members: pd.DataFrame, entries: pd.DataFrame) -> p
 
     ``m_read``/``e_read`` are false where the record was not looked at in this run. An entry that moved (an Individual
     converted to a Contact, R11) is found by its marker; its new identity is in ``entry_id``, the old in ``was_entry``.
+    ``e_claimed``: a member on the list that no link knows carries the identity of this entry.
     """
     links = _followed(links.reset_index(drop=True), entries)
     seen = links
@@ -41,7 +43,9 @@ def view(links: pd.DataFrame, members: pd.DataFrame, entries: pd.DataFrame) -> p
         seen[f"{prefix}_read"] = seen[f"{prefix}_row"].notna()
         seen[f"{prefix}_row"] = seen[f"{prefix}_row"].fillna(-1).astype("int64")
         seen[f"{prefix}_found"] = seen[f"{prefix}_found"].eq(True)
-    return seen
+    there = members["found"].astype(bool) & (members["status"] != "archived") & (members["pair"] != "")
+    unknown = members[there & ~members["contact_id"].isin(links["contact_id"])]
+    return seen.assign(e_claimed=seen["entry_id"].isin(unknown["pair"]))
 
 
 def _followed(links: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
@@ -57,14 +61,19 @@ def _followed(links: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
     return links.assign(was_entry=links["entry_id"], entry_id=links["entry_id"].mask(moved, moved_to))
 
 
-def cases(seen: pd.DataFrame, *, full: bool) -> pd.Series:
-    """The case of every row of ``view``."""
+def cases(seen: pd.DataFrame, *, full: bool, since: str = "") -> pd.Series:
+    """The case of every row of ``view``.
+
+    ``since``: the latest change in Mailchimp that a finished cycle has seen. Who was archived after that, although the
+    link has known it for long, was archived once more: the store was put back, and the flag is older than that (R18).
+    """
     archived = seen["m_found"] & (seen["m_status"] == "archived")
     member = seen["m_found"] & ~archived
     entry = seen["e_found"]
     active = seen["state"] == "active"
     by_hand = (seen["e_flag"] == "Yes") & (seen["flag"] != "Yes")
-    may_revive = archived & by_hand & (seen["status"] == "subscribed")
+    wanted = archived & by_hand & (seen["status"] == "subscribed")
+    again = (seen["m_last_changed"] > since).fillna(False).astype(bool) & (since != "")
     # A full cycle settles a deletion at once; a scheduled one waits until the entry changes too (R14).
     settled_now = full | (seen["e_row_hash"] != seen["entry_hash"].astype("Int64")).fillna(True).astype(bool)
     return pd.Series(
@@ -74,13 +83,27 @@ def cases(seen: pd.DataFrame, *, full: bool) -> pd.Series:
                 ~member & ~entry,
                 ~entry,
                 active & member,
+                ~member & ~archived & seen["e_claimed"],
                 active & settled_now,
                 active,
                 member,
-                may_revive,
+                wanted & again,
+                wanted,
                 ~archived & by_hand,
             ],
-            [UNREAD, BOTH_GONE, ENTRY_GONE, PRESENT, MEMBER_GONE, WAITING, RETURNED, REVIVE, RECLAIMED],
+            [
+                UNREAD,
+                BOTH_GONE,
+                ENTRY_GONE,
+                PRESENT,
+                SUPERSEDED,
+                MEMBER_GONE,
+                WAITING,
+                RETURNED,
+                MEMBER_GONE,
+                REVIVE,
+                RECLAIMED,
+            ],
             default=LEFT,
         ),
         index=seen.index,

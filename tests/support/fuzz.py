@@ -212,7 +212,7 @@ class Ear(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-def payloads(seed: int, number: int = CHUNK, *, extract: float = 1.0) -> Found:
+def payloads(seed: int, number: int = CHUNK, *, extract: float = 0.4) -> Found:
     """Some payloads of one seed, and one whole cycle."""
     dice, found, ear = random.Random(f"fuzz {seed}"), Found(), Ear()
     logger = logging.getLogger("maxchimp.clients")

@@ -121,7 +121,7 @@ def main(words: list[str] | None = None) -> int:
             print(f"seed {seed} failed; again: script/histories 1 --seed {seed}\n{told}", flush=True)
             if asked.shorter:
                 _tell_shorter(seed, set(played.wrong))
-        if tally.histories % 100 == 0:
+        if tally.histories % 25 == 0:
             print(f"... {tally.histories} histories, {len(tally.failed)} failed", flush=True)
         if asked.number == 1:
             print(f"seed {seed}: trace {played.trace or 'not finished'}")

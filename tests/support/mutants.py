@@ -274,6 +274,20 @@ MUTANTS = (
         ("tests/storage/test_leases.py::test_f1_nothing_is_sent_under_a_lost_lease",),
     ),
     Mutant(
+        "F4 an old store takes nobody from an entry that has a new member",
+        "transform/presence.py",
+        '~member & ~archived & seen["e_claimed"],',
+        "~member & member,",
+        _protocol("test_f4_an_old_store_takes_nobody_from_an_entry_that_has_a_new_member"),
+    ),
+    Mutant(
+        "F4 an old store brings nobody back",
+        "transform/presence.py",
+        "wanted & again,",
+        "wanted & ~wanted,",
+        _protocol("test_f4_an_old_store_brings_nobody_back"),
+    ),
+    Mutant(
         "F4 a lost store links anew by marker and Client ID",
         "transform/match.py",
         "steps = ((MARKER, by_uid), (MARKER, by_web), (PAIR, by_pair), (EMAIL, by_mail))",

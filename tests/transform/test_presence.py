@@ -17,7 +17,7 @@ LINK: dict[str, Any] = {
 }  # fmt: skip
 MEMBER: dict[str, Any] = {
     "contact_id": "m1", "found": True, "email": "a@x.test", "unique_email_id": "u1", "web_id": "w",
-    "status": "subscribed", "pair": "e1", "row_hash": 1,
+    "status": "subscribed", "pair": "e1", "last_changed": "2026-01-05T09:00:00+00:00", "row_hash": 1,
 }  # fmt: skip
 ENTRY: dict[str, Any] = {
     "entry_id": "e1", "found": True, "type": "Individual", "email1": "a@x.test", "flag": "Yes", "marker": "u1",
@@ -85,6 +85,24 @@ def test_r14_a_scheduled_cycle_waits_for_the_entry(
     link: dict[str, Any], entry: dict[str, Any], expected: str, member: dict[str, Any]
 ) -> None:
     assert case(link, member, entry, full=False) == expected
+
+
+def test_f4_who_was_archived_once_more_is_not_revived_by_an_old_store() -> None:
+    seen = presence.view(table(LINK, LEFT), table(MEMBER, ARCHIVED), table(ENTRY, {}))
+    for since, expected in (
+        ("2026-01-05T09:00:00+00:00", presence.REVIVE),
+        ("2026-01-05T08:59:59+00:00", "member gone"),
+    ):
+        assert presence.cases(seen, full=True, since=since).tolist() == [expected]
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_f4_an_entry_that_went_over_to_another_member_has_lost_nobody(full: bool) -> None:
+    other = {"contact_id": "m2", "pair": "e1"}
+    for more, expected in (({}, presence.SUPERSEDED), ({"pair": "e2"}, None), (ARCHIVED, None)):
+        members = table(MEMBER, GONE, other | more)
+        found = presence.cases(presence.view(table(LINK, {}), members, table(ENTRY, {})), full=full).iloc[0]
+        assert found == (expected or (presence.MEMBER_GONE if full else presence.WAITING))
 
 
 def test_r11_an_entry_that_is_gone_is_followed_to_its_marker() -> None:
