@@ -20,7 +20,7 @@ pytestmark = pytest.mark.xdist_group("kills")
 IN_FLIGHT = {"before the send": 1, "after the effect": 1}
 
 
-@pytest.mark.parametrize(("name", "step"), [("new members", 4), ("departures", 4)])
+@pytest.mark.parametrize(("name", "step"), [("new members", 5), ("departures", 4)])
 def test_f8_sigterm_anywhere(
     sqlite_ground: tuple[Shelf, Still], scene: Callable[[str], Scene], name: str, step: int
 ) -> None:

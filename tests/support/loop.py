@@ -122,9 +122,10 @@ class Loop:
     def deaths(self, step: int = 1) -> Iterator[tuple[str, list[str]]]:
         """(boundary, violations) of every ``step``-th kill point, until none fires.
 
-        A death that left exactly what an earlier one left has the same sequel, which is not played again.
+        A death that left exactly what an earlier one left has the same sequel, which is not played again. Every third
+        from the second on meets what differs: before the intent, after the effect, after the outcome.
         """
-        n = 1
+        n = min(step, 2)
         while True:
             stand = self.stand()
             ended = forked(stand, self.scene.cycles, at=n, whole=self.scene.whole)
