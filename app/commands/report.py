@@ -22,7 +22,7 @@ def report(
     call: Call,
     folder: Annotated[
         Path | None,
-        typer.Option("--open", metavar="DIR", help="Write it into this new or empty folder, to be kept by you."),
+        typer.Option("--folder", metavar="DIR", help="Write it into this new or empty folder, to be kept by you."),
     ] = None,
 ) -> None:
     """Data quality report over both sides: reads everything, writes nothing to either.

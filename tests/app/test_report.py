@@ -47,10 +47,10 @@ def test_report_as_json_is_one_document_of_counts(ready: Desk) -> None:
 
 def test_report_into_a_folder_of_ones_own(ready: Desk) -> None:
     chosen = ready.folder / "for the board"
-    told = ready.good("report", "--open", str(chosen))
+    told = ready.good("report", "--folder", str(chosen))
     assert told.out.splitlines()[-1] == str(chosen / "report.html")
     assert stat.S_IMODE(chosen.stat().st_mode) == 0o700
-    assert "not empty" in ready.bad("report", "--open", str(chosen), code=2).err
+    assert "not empty" in ready.bad("report", "--folder", str(chosen), code=2).err
 
 
 def test_report_before_set_up(desk: Desk) -> None:
