@@ -12,10 +12,11 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from app import logs, show
+from app import show
 from app.doors import guarded
 from app.progress import Progress
 from domain.errors import Misconfigured
+from flows import logs
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -10,8 +10,9 @@ from typing import Any
 
 import typer
 
-from app import logs, show
+from app import show
 from domain.errors import Blocked, MaxchimpError, Misconfigured
+from flows import logs
 
 COMPLETE, INCOMPLETE, CONFIGURATION, REFUSED = 0, 1, 2, 7
 

@@ -7,13 +7,9 @@ when its state changes, and its lines go to the log that people read.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
-from logging.handlers import WatchedFileHandler
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +23,7 @@ from sqlalchemy import Engine
 
 from clients.redact import Redact
 from domain.errors import LeaseHeld, MaxchimpError
-from flows import health
+from flows import health, logs
 from flows.cycle import Asked, Cycle
 from flows.launch import at_home, opened
 from flows.settings import Settings, load_settings
@@ -36,7 +32,6 @@ from storage.engine import open_store
 
 log = logging.getLogger("maxchimp.flows")
 _GOOD = ("done", "running")
-_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def due(connection: str, asked: Asked, run: Callable[[Cycle], Any]) -> Any:
@@ -181,40 +176,27 @@ def _went_well_before() -> bool:
 # --- the log that people read ------------------------------------------------------------------------------------
 
 
-class _Private(WatchedFileHandler):
-    """A log file that nobody else may read, and that another process may rotate."""
-
-    def _open(self) -> TextIOWrapper:
-        descriptor = os.open(self.baseFilename, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
-        return open(descriptor, "a", encoding="utf-8", errors="backslashreplace")
-
-
 @contextmanager
 def _log(settings: Settings) -> Iterator[None]:
     """Our lines go to HOME_DIR/logs/maxchimp.log (R50), and wherever Prefect sends them without secrets."""
-    ours = logging.getLogger("maxchimp")
-    redact = Redact(settings.secrets())
-    before = ours.level
-    handlers: list[logging.Handler] = []
+    secrets = settings.secrets()
     try:
-        folder = Path(settings.home_dir) / "logs"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = _Private(folder / "maxchimp.log", encoding="utf-8")
-        file.setFormatter(logging.Formatter(_FORMAT))
-        handlers.append(file)
-        ours.addHandler(file)
-    except OSError as problem:
-        log.warning("the log of maxchimp cannot be written: %s", problem.strerror)
-    for handler in ours.handlers:
+        logs.open_log(
+            settings.home_dir,
+            secrets,
+            verbose=False,
+            form=settings.log_format,
+            connection=settings.connection,
+            shared=True,
+        )
+    except MaxchimpError as problem:
+        log.warning("%s", problem.message)
+    redact, prefects = Redact(secrets), logging.getLogger("maxchimp").handlers
+    for handler in prefects:
         handler.addFilter(redact)
-    if ours.level == logging.NOTSET:
-        ours.setLevel(logging.INFO)
     try:
         yield
     finally:
-        ours.setLevel(before)
-        for handler in ours.handlers:
+        for handler in prefects:
             handler.removeFilter(redact)
-        for handler in handlers:
-            ours.removeHandler(handler)
-            handler.close()
+        logs.close()

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from desk import Desk
 
-from app import logs
 from domain.facts import about, known
+from flows import logs
 from sandbox.faults import Faults
 
 FORMS = ("text", "json")

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from io import TextIOWrapper
-from logging.handlers import RotatingFileHandler
+from logging.handlers import RotatingFileHandler, WatchedFileHandler
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,24 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _handlers: list[logging.Handler] = []
 
 
-class _PrivateFile(RotatingFileHandler):
-    """A log file that nobody else may read, from its first byte."""
+def _private(name: str) -> TextIOWrapper:
+    """A file that nobody else may read, from its first byte."""
+    descriptor = os.open(name, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
+    return open(descriptor, "a", encoding="utf-8", errors="backslashreplace")
+
+
+class _Rotated(RotatingFileHandler):
+    """The log as a command keeps it: old files are numbered, the oldest go."""
 
     def _open(self) -> TextIOWrapper:
-        descriptor = os.open(self.baseFilename, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
-        return open(descriptor, "a", encoding="utf-8", errors="backslashreplace")
+        return _private(self.baseFilename)
+
+
+class _Shared(WatchedFileHandler):
+    """The log as a scheduled run keeps it: several write at once, and another process may rotate it."""
+
+    def _open(self) -> TextIOWrapper:
+        return _private(self.baseFilename)
 
 
 class _OneLine(logging.Formatter):
@@ -83,10 +95,19 @@ def _matters(record: logging.LogRecord) -> bool:
     return record.name.startswith("maxchimp") or record.levelno >= logging.WARNING
 
 
-def open_log(home: Path, secrets: Iterable[str], *, verbose: bool, form: str = "text", connection: str = "") -> None:
+def open_log(
+    home: Path,
+    secrets: Iterable[str],
+    *,
+    verbose: bool,
+    form: str = "text",
+    connection: str = "",
+    shared: bool = False,
+) -> None:
     """Write to the log from now on, and with ``verbose`` to stderr; ``form``: text or json.
 
-    Misconfigured when the folder cannot be written.
+    ``shared``: others write to it at the same time, so it is not rotated here. Misconfigured when the folder cannot be
+    written.
     """
     from clients.redact import Redact
     from domain.errors import Misconfigured
@@ -95,7 +116,8 @@ def open_log(home: Path, secrets: Iterable[str], *, verbose: bool, form: str = "
     folder = home / "logs"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = _PrivateFile(folder / "maxchimp.log", maxBytes=SIZE, backupCount=KEPT)
+        name = folder / "maxchimp.log"
+        file = _Shared(name) if shared else _Rotated(name, maxBytes=SIZE, backupCount=KEPT)
     except OSError as problem:
         raise Misconfigured(
             f"the log {folder / 'maxchimp.log'} cannot be written: {problem.strerror}",
