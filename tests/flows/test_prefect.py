@@ -78,7 +78,9 @@ def asked(server: PrefectServer, what: str, **filters: Any) -> list[dict[str, An
 
 
 def latest(server: PrefectServer) -> dict[str, Any]:
-    return asked(server, "flow_runs", sort="START_TIME_DESC", limit=1)[0]
+    """The run that began last; what a schedule has made for later does not count."""
+    begun = {"start_time": {"is_null_": False}}
+    return asked(server, "flow_runs", sort="START_TIME_DESC", limit=1, flow_runs=begun)[0]
 
 
 def tasks(server: PrefectServer, flow_run: dict[str, Any]) -> list[dict[str, Any]]:
