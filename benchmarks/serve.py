@@ -1,9 +1,10 @@
 """What Prefect and the checks cost per cycle, and many connections on one and two workers.
 
 python -m benchmarks.serve [CONNECTIONS [PEOPLE]]          (10 and 1,000 unless told; PostgreSQL as the store)
+python -m benchmarks.serve many [CONNECTIONS [PEOPLE]]     (without the overhead per cycle)
 
 Every connection has a town of its own (``benchmarks.town``), all on this machine, as are server and workers: read the
-ratios. The first cycle links everybody, the second has nothing to do.
+ratios. The first cycle links everybody; the backfills after it have nothing to do.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ WAYS = ("plain", "checks", "prefect")
 def main() -> None:
     if sys.argv[1:2] == ["one"]:
         return one(sys.argv[2])
-    count, people = (int(text) for text in [*sys.argv[1:], *("10", "1000")[len(sys.argv) - 1 :]])
+    only_many = sys.argv[1:2] == ["many"]
+    given = sys.argv[2:] if only_many else sys.argv[1:]
+    count, people = (int(text) for text in [*given, *("10", "1000")[len(given) :]])
     with tempfile.TemporaryDirectory(prefix="maxchimp-bench-", dir="/tmp") as name, ExitStack() as stack:
         home = Path(name)
         os.environ.update(MAXCHIMP_HOME_DIR=name, MAXCHIMP_DATABASE_URL=stack.enter_context(_database(home)))
@@ -48,7 +51,8 @@ def main() -> None:
             _connection(one_name, stack, people)
         server = stack.enter_context(PrefectServer(home / "server.log"))
         server.wait(180)
-        overhead(names[0], server.api)
+        if not only_many:
+            overhead(names[0], server.api)
         os.environ["PREFECT_API_URL"] = server.api
         for number in (1, 2):
             many(names, server.api, home, number, people)
@@ -148,7 +152,7 @@ def many(names: list[str], api: str, home: Path, number: int, people: int) -> No
         for which in range(number):
             log = home / f"worker-{number}-{which}.log"
             stack.enter_context(worker(pool, log, os.environ, at_once=2, name=f"{pool}-{which}"))
-        for kind in ("sync", "backfill"):
+        for kind in ("sync", "backfill") if number == 1 else ("backfill",):
             begun = time.time()
             for name in names:
                 deployment = client.read_deployment_by_name(f"{kind}/{name}")

@@ -28,6 +28,7 @@ from storage.engine import begin
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
 
+ROOT = Path(__file__).resolve().parents[2]
 STAGES = ["prepare", "recover", "extract", "check-snapshots", "decide", "check-changes", "load"]
 SIDES = ["mailchimp", "maximizer"]
 
@@ -77,7 +78,9 @@ def asked(server: PrefectServer, what: str, **filters: Any) -> list[dict[str, An
 
 
 def latest(server: PrefectServer) -> dict[str, Any]:
-    return asked(server, "flow_runs", sort="START_TIME_DESC", limit=1)[0]
+    """The run that began last; what a schedule has made for later does not count."""
+    begun = {"start_time": {"is_null_": False}}
+    return asked(server, "flow_runs", sort="START_TIME_DESC", limit=1, flow_runs=begun)[0]
 
 
 def tasks(server: PrefectServer, flow_run: dict[str, Any]) -> list[dict[str, Any]]:
@@ -364,6 +367,26 @@ def test_automations_are_made_once_and_go_with_their_addresses(
             automations.ensure(client, nonsense)
         automations.ensure(client, town.settings)
         assert set(names()) & set(made) == {automations.LOST}
+
+
+def test_prefect_yaml_deploys_with_prefects_own_command(server: PrefectServer) -> None:
+    import yaml
+
+    told = yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))
+    assert [row["name"] for row in told["deployments"]] == ["sync", "backfill", "quality-report"]
+    for row in told["deployments"]:
+        assert row["parameters"] == {"connection": "default"}
+        assert row["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
+    prefect = [sys.executable, "-m", "prefect"]
+    environment = os.environ | {"PREFECT_API_URL": server.api}
+    for words in (["work-pool", "create", "maxchimp", "--type", "process", "--overwrite"], ["deploy", "-n", "sync"]):
+        subprocess.run([*prefect, *words], cwd=ROOT, env=environment, check=True, capture_output=True, timeout=120)
+    (row,) = [row for row in asked(server, "deployments") if row["name"] == "sync"]
+    assert (row["entrypoint"], row["pull_steps"] or []) == ("flows.sync.sync", [])
+    assert row["parameters"] == {"connection": "default"}
+    assert [one["schedule"]["interval"] for one in row["schedules"]] == [3600.0]
+    assert row["global_concurrency_limit"]["limit"] == 1
+    assert row["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
 
 
 # --- canaries ----------------------------------------------------------------------------------------------------
