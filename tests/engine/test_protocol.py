@@ -102,11 +102,13 @@ def test_f4_an_old_store_brings_nobody_back() -> None:
 
 @pytest.mark.parametrize("lag", [frozenset(), LAG])
 def test_d2_d3_d4_what_was_made_is_adopted(lag: frozenset[str]) -> None:
-    """After the quarantine the entry is found by its marker, and no cycle in between has been a full one."""
-    steps = (NEW_MEMBER, hit("maximizer", "drop-after", "AbEntryCreate"), ("wait", 400), CycleStep("sync"))
+    """The entry is found by its marker, with all that it was made of, so that a later edit is no conflict."""
+    first, edit = ("person", ("subscribe", 4, 3, 2)), ("person", ("edit_member", 3, 3, 2))
+    steps = (first, hit("maximizer", "drop-after", "AbEntryCreate"), edit, ("wait", 400), CycleStep("sync"))
     told: list[str] = []
     assert play(script(*steps, quirks=lag), told=told.append).wrong == {}
     assert sum("'AbEntryCreate'" in line for line in told) == 1
+    assert any("'AbEntryUpdate'" in line and "00123" in line for line in told)
 
 
 def test_c1_our_own_write_is_no_news() -> None:
@@ -155,3 +157,4 @@ def test_f4_a_lost_store_knows_people_by_what_they_carry() -> None:
     steps = (("person", ("flag", 0, 1, 0)), ("person", ("change_member_address", 0, 5, 0)), ("lose",))
     told: list[str] = []
     assert play(script(*steps, CycleStep("sync")), told=told.append).wrong == {}
+    assert not any("'AbEntryCreate'" in line for line in told)

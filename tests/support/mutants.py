@@ -183,13 +183,6 @@ MUTANTS = (
         _protocol("test_d2_d3_d4_an_uncertain_create_is_not_sent_again_before_it_is_looked_for"),
     ),
     Mutant(
-        "D2 looked for before it is planned anew",
-        "load/recover.py",
-        "    if free:\n",
-        "    if False:\n",
-        _protocol("test_d2_d3_d4_what_was_made_is_adopted"),
-    ),
-    Mutant(
         "D6 a create is never sent twice",
         "clients/session.py",
         '"never": ("unreachable", "throttled"),',

@@ -227,6 +227,8 @@ class Judge:
             about = row["evidence"] if isinstance(row["evidence"], dict) else {}
             named |= {f"{'member' if row['side'] == 'mailchimp' else 'entry'}:{str(row['key']).removeprefix('new:')}"}
             named |= {f"member:{about.get('contact_id')}", f"entry:{about.get('entry_id')}"}
+            if row["rule"] == "R17":  # both records of the pair wait
+                named |= {f"entry:{key}" for key in str(about.get("with", "")).split()}
             # "new:<entry>" is a member to be made, "new:<contact>" an entry.
             if str(row["key"]).startswith("new:"):
                 named |= {f"{kind}:{str(row['key'])[4:]}" for kind in ("member", "entry")}
