@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -46,6 +47,7 @@ def main(words: Sequence[str]) -> int:
         print("\n".join(one.name for one in chosen))
         return 0
     logging.disable(logging.CRITICAL)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # nothing is left running, nothing lying about
     print("| scene | database | kill points |", " | ".join(KINDS), "| different remains | seconds | violations |")
     print("|---" * (len(KINDS) + 6) + "|", flush=True)
     tallies: list[Tally] = []
