@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -19,31 +18,29 @@ from typing import Any, Literal
 import pandas as pd
 from sqlalchemy import Engine
 
-from domain import records
 from domain.changeset import FINDING, PARKED, ChangeSet, Inputs, Policy, empty
 from domain.errors import Blocked, Incomplete, MaxchimpError, Stopped
 from domain.facts import about
 from extract import counterparts
-from extract.entries import read_entries
-from extract.members import read_members
-from extract.reading import Read, Reading
+from extract.reading import Reading
 from flows import journal
 from flows.apply import apply, plan_notes, store_plan
+from flows.extracting import counted, read_both, shrunk
 from flows.gather import Gathered, blanked, gather
-from flows.judging import judge_both, judge_plan, warm_up_checks
+from flows.judging import first_sync, judge_both, judge_plan, refusal, warm_up_checks
 from flows.prepare import Prepared, check_address_book, check_identity, prepare
-from flows.result import no_counts, summary
+from flows.result import no_counts
 from flows.services import Services
 from flows.stored_plan import keep_planned
 from load.context import Loading
 from load.load import Loaded, load
 from load.recover import recover
-from storage import changes, connections, leases, links, parking, runs, snapshots
+from storage import changes, connections, leases, parking, runs
 from storage.connections import Connection
 from storage.engine import begin, reading
 from storage.fence import Fence
 from transform.decide import decide
-from transform.guard import Trip, absent, emptied, guard
+from transform.guard import Trip, guard
 
 log = logging.getLogger("maxchimp.cycle")
 Kind = Literal["sync", "backfill", "plan", "report"]
@@ -148,16 +145,13 @@ class Cycle:
                 found = connections.find(self.engine, self.connection.name)
                 assert found is not None
                 self.connection = found
-                self.full = self._wants_full()
+                self.full = self.asked.full or self.asked.kind == "backfill" or bool(found.full_reason)
                 self.run_id = runs.start(self.engine, self.connection.id, self.asked.kind, self.full, self.now())
                 with about(connection=self.connection.name, run=self.run_id):
                     yield
         finally:
             self.services.permit.withdraw()
             self.lease.release()
-
-    def _wants_full(self) -> bool:
-        return self.asked.full or self.asked.kind == "backfill" or bool(self.connection.full_reason)
 
     # ---------------------------------------------------------------- the stages
 
@@ -210,17 +204,15 @@ class Cycle:
             mailchimp=self.services.mailchimp,
             maximizer=self.services.maximizer,
             buffer_ms=self.connection.settings.buffer_ms,
-            progress=self._read_so_far(),
+            progress=counted(self.progress, self.go_on),
         )
-        jobs: list[Callable[[], Any]] = [self._members, self._entries]
-        if self.judge:
-            jobs.append(warm_up_checks)
-        if self.parallel < 2:
-            answers = [job() for job in jobs]
-        else:
-            with ThreadPoolExecutor(len(jobs), thread_name_prefix="extract") as pool:
-                answers = [future.result() for future in [pool.submit(job) for job in jobs]]
-        self.members, self.entries = answers[0], answers[1]
+        self.members, self.entries = read_both(
+            self.reading,
+            self.connection,
+            full=self.full,
+            parallel=self.parallel,
+            meanwhile=warm_up_checks if self.judge else None,
+        )
         self.facts["read"] = {"mailchimp": self.members.rows, "maximizer": self.entries.rows}
         if self.full:
             self._check_absence()
@@ -229,32 +221,11 @@ class Cycle:
         else:
             counterparts.read_counterparts(self.reading)
 
-    def _members(self) -> Read:
-        return read_members(self.reading, "" if self.full else self.connection.mailchimp_cursor)
-
-    def _entries(self) -> Read:
-        traits = self.connection.traits
-        searchable = bool(traits.get("dates_searchable")) and bool(traits.get("udf_moves_date"))
-        return read_entries(self.reading, self.connection.maximizer_cursor if searchable and not self.full else "")
-
-    def _read_so_far(self) -> Callable[[str, int], None]:
-        seen = {"mailchimp": 0, "maximizer": 0}
-
-        def tell(side: str, rows: int) -> None:
-            self.go_on()
-            seen[side] += rows
-            self.progress(f"read {seen['mailchimp']} members and {seen['maximizer']} entries")
-
-        return tell
-
     def _check_absence(self) -> None:
-        """Refuse before thousands of point reads when a side is empty or has shrunk (hazards A1, A5, A12)."""
+        """Refuse before thousands of point reads when a side is empty or has shrunk."""
         with reading(self.engine) as db:
-            found = {side: snapshots.count(db, self.run_id, side) for side in records.KEY}
-            active = links.count(db, self.connection.id)
-            lacking = {side: links.unread(db, self.connection.id, self.run_id, side, active=True) for side in found}
-        missing = {side: len(keys) for side, keys in lacking.items()}
-        self._refuse([*emptied(found, active), *absent(missing, active, self.connection.settings)])
+            trips = shrunk(db, self.connection, self.run_id)
+        self._refuse(trips)
 
     def check_snapshots(self) -> None:
         """Great Expectations over what was read and matters; rows that fail are set aside with the reason."""
@@ -316,8 +287,7 @@ class Cycle:
                 store_plan(db, self.run_id, self.connection.id, self.decided)
         # Until a first sync was completed, everything is new: a broken one goes on where it stopped.
         initial = not self.connection.fingerprint
-        trips = guard(self.decided, self.active, self.connection.settings, initial=initial)
-        self._refuse(trips)
+        self._refuse(guard(self.decided, self.active, self.connection.settings, initial=initial))
         if self.asked.kind == "plan":
             return
         if self.asked.plan is not None:
@@ -326,22 +296,14 @@ class Cycle:
             )
             self.decided, self.counts = decided, decided.counted()
         elif not self.connection.synced and len(self.decided.changes) and not self.asked.yes:
-            raise Blocked(
-                "first-sync",
-                "this is the first sync of the connection, and it would write: " + summary(self.counts),
-                remedy="look at it with: maxchimp plan; then let it pass with: maxchimp sync --yes",
-            )
+            raise first_sync(self.counts)
 
     def _refuse(self, trips: list[Trip]) -> None:
         """Blocked when a guard tripped, unless this run was let through by name."""
         if not trips or self.asked.yes:
             self.facts.setdefault("let_through", []).extend(trip.guard for trip in trips)
             return
-        raise Blocked(
-            trips[0].guard,
-            "; ".join(trip.message for trip in trips),
-            remedy="find out why; if it is right, let this run pass with --yes (limits: maxchimp settings show)",
-        )
+        raise refusal(trips)
 
     def load(self) -> None:
         """Accept the decision in our store, then write to each side."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,9 @@ import pandas as pd
 
 from domain import records
 from domain.changeset import PARKED, ChangeSet, Inputs, Policy
-from domain.errors import Side
+from domain.errors import Blocked, Side
+from flows.result import summary
+from transform.guard import Trip
 
 _FRAMES: tuple[tuple[Side, str], ...] = (("mailchimp", "members"), ("maximizer", "entries"))
 
@@ -56,3 +59,21 @@ def judge_plan(decided: ChangeSet, policy: Policy, facts: dict[str, Any]) -> Non
     from quality import judge_changes
 
     facts.setdefault("checks", []).extend(judge_changes(decided, policy).results)
+
+
+def refusal(trips: Sequence[Trip]) -> Blocked:
+    """What people are told when guards trip; the first one gives the reason its name."""
+    return Blocked(
+        trips[0].guard,
+        "; ".join(trip.message for trip in trips),
+        remedy="find out why; if it is right, let this run pass with --yes (limits: maxchimp settings show)",
+    )
+
+
+def first_sync(counts: dict[str, Any]) -> Blocked:
+    """A first sync asks before it writes (design section 7)."""
+    return Blocked(
+        "first-sync",
+        "this is the first sync of the connection, and it would write: " + summary(counts),
+        remedy="look at it with: maxchimp plan; then let it pass with: maxchimp sync --yes",
+    )
