@@ -1,4 +1,4 @@
-"""What the histories of test_machine found, each as one short story."""
+"""What whole histories found, each as one short story."""
 
 from __future__ import annotations
 
