@@ -1,7 +1,8 @@
-"""A word before every request: whether this process may still send at all."""
+"""A word before every request: whether this process may still send at all; and how long it may wait."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,14 +11,21 @@ from requests.adapters import BaseAdapter
 
 
 class Permit:
-    """``ask`` is called right before every single send, repetitions included; what it raises keeps the send back."""
+    """``ask`` is called right before every single send, repetitions included; what it raises keeps the send back.
+
+    ``wait`` passes the time between two sends, in seconds: less of it once a stop was asked for (hazard F8).
+    """
 
     def __init__(self) -> None:
-        self.ask: Callable[[], None] = _granted
+        self.withdraw()
 
     def withdraw(self) -> None:
-        """Nobody is asked any more."""
-        self.ask = _granted
+        """Nobody is asked any more, and waiting is sleeping."""
+        self.ask: Callable[[], None] = _granted
+        self.wait: Callable[[float], object] = time.sleep
+
+    def pause(self, seconds: float) -> None:
+        self.wait(seconds)
 
     def guard(self, http: requests.Session) -> None:
         """Put the question before all adapters that the session has now."""

@@ -135,6 +135,7 @@ class Cycle:
         name = leases.holder_name()
         self.lease = leases.acquire(self.engine, self.connection.id, name, self.lease_seconds, self.now)
         self.services.permit.ask = Fence(self.lease, self.monotonic)
+        self.services.permit.wait = self.stop.wait
         try:
             with leases.heartbeat(self.lease):
                 with self.lease.begin() as db:

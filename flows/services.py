@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -63,7 +64,7 @@ def connect(
             opener(side, http)
         permit.guard(http)
 
-    make = {"opener": guarded, "parallel": parallel, "sends": sends}
+    make = {"opener": guarded, "parallel": parallel, "sends": sends, "sleep": permit.pause}
     return Services(mailchimp_of(settings, **make), maximizer_of(settings, dialect, **make), settings, permit)
 
 
@@ -87,13 +88,20 @@ def maximizer_of(settings: Settings, dialect: str = "", **make: Any) -> Maximize
 
 
 def _session(
-    side: Side, settings: Settings, *, opener: Opener | None = None, parallel: int = 4, sends: int = SENDS
+    side: Side,
+    settings: Settings,
+    *,
+    opener: Opener | None = None,
+    parallel: int = 4,
+    sends: int = SENDS,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Session:
     return Session(
         side,
         secrets=settings.secrets(),
         parallel=parallel,
         sends=sends,
+        sleep=sleep,
         opener=None if opener is None else lambda http: opener(side, http),
     )
 

@@ -12,12 +12,17 @@ from typing import Any
 
 import pytest
 from harness import Office, office
+from hypothesis import settings
 from sqlalchemy import Engine, create_engine
 
 from storage.engine import open_store
 from storage.schema import migrate
 
 _serial = count(1)
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("maxchimp", deadline=None)
+settings.load_profile("maxchimp")
 MEMORY = Path("/dev/shm")
 
 

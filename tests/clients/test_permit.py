@@ -7,7 +7,7 @@ import requests
 
 from clients.permit import Permit
 from clients.session import Session
-from domain.errors import LeaseLost
+from domain.errors import LeaseLost, NotApplied
 from sandbox.web import Response
 
 
@@ -48,3 +48,17 @@ def test_f2_the_question_comes_before_every_send_also_before_a_repetition() -> N
     assert asked == [0, 1, 2]
     assert busy.requests == 2
     session.close()
+
+
+def test_f8_waiting_ends_when_a_stop_is_asked_for() -> None:
+    busy, permit, waited = Busy(), Permit(), []
+    permit.wait = waited.append
+
+    def opener(http: requests.Session) -> None:
+        http.mount("http://", busy)
+        permit.guard(http)
+
+    session = Session("mailchimp", secrets=[], opener=opener, sleep=permit.pause)
+    with pytest.raises(NotApplied):
+        session.send("GET", "http://127.0.0.1:1/", operation="try it", retry="read")
+    assert (busy.requests, len(waited)) == (4, 3)
