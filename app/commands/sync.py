@@ -132,11 +132,22 @@ def _launch(call: Call, asked: Asked) -> dict[str, Any]:
     except MaxchimpError as error:
         if error.result:
             _note(error.result)
+        elif call.as_json:
+            error.result = _never_begun(asked, error)
         raise
     finally:
         call.progress.close()
     _note(document)
     return document
+
+
+def _never_begun(asked: Asked, error: MaxchimpError) -> dict[str, Any]:
+    """The document of a run that was not opened, such as one beside another run (R36)."""
+    from app.doors import exit_code
+    from flows.result import no_counts
+
+    told = {"run": None, "kind": asked.kind, "state": "failed", "reason": error.message, "counts": no_counts()}
+    return told | {"error": error.message, "remedy": error.remedy, "exit": exit_code(error)}
 
 
 def _note(document: dict[str, Any]) -> None:

@@ -152,6 +152,8 @@ def test_r36_lease_held(ready: Desk) -> None:
     told = ready.bad("sync", "--json", code=1)
     assert told.json["exit"] == 1
     assert "somebody on another machine" in told.json["error"]
+    assert (told.json["run"], told.json["state"]) == (None, "failed")
+    assert told.json["counts"].keys() >= {"mailchimp", "maximizer", "quarantined"}
 
 
 def test_guard_refuses_and_yes_lets_pass(ready: Desk) -> None:
