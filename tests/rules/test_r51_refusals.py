@@ -209,27 +209,6 @@ def test_two_entries_of_an_uncertain_create_wait_until_one_is_left(both: Office)
     assert len(both.entries()) == 1
 
 
-def test_b10_no_more_entries_while_markers_are_not_stored(both: Office) -> None:
-    """One entry is made, read back and found without its MailChimp ID: no other, until that is mended."""
-    people = [both.subscribe(f"ann{n}@lantern.test", "Ann", f"Reed{n}") for n in range(3)]
-    both.maximizer.quirks = both.maximizer.quirks | {"text-dropped"}
-    for _ in range(4):
-        with pytest.raises(Incomplete, match="does not store the MailChimp ID"):
-            both.sync()
-        assert len(both.entries()) == 1
-        both.clock.advance(3600)
-    both.maximizer.quirks = both.maximizer.quirks - {"text-dropped"}
-    with pytest.raises(Incomplete):
-        both.sync()
-    both.clock.advance(3600)
-    both.sync()
-    both.sync()
-    assert sorted(both.udfs(key)["MailChimp ID"] for key in both.entries()) == sorted(
-        both.member(contact)["unique_email_id"] for contact in people
-    )
-    both.quiet()
-
-
 def test_r42_rights_that_are_given_later_need_no_release(both: Office) -> None:
     both.map("REF", REFERENCE)
     contact = both.subscribe("ann@lantern.test", "Ann", "Reed", merge_fields={"REF": "A1"})

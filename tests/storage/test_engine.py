@@ -210,6 +210,7 @@ def test_postgresql_that_may_not_be_written(new_database: Callable[[bool], str])
 def test_s31_a_remote_postgresql_is_reached_through_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     monkeypatch.setattr(module, "create_engine", lambda address, **_: made.append(address.query))
+    monkeypatch.setattr(module.event, "listen", lambda *_: None)
     for host in ("db.maxchimp.test", "localhost"):
         module._postgresql(module._address(f"postgres://ann@{host}/store"))
     module._postgresql(module._address("postgresql://ann@db.maxchimp.test/store?sslmode=verify-full"))
