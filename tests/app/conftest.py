@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -16,18 +15,6 @@ from sandbox.clock import SystemClock
 from sandbox.main import settings
 from sandbox.web import Door, serve
 from sandbox.world import build_world
-
-MEMORY = Path("/dev/shm")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """Where commands run; in memory where there is such a place, because a commit waits for the disk."""
-    if not MEMORY.is_dir():
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(prefix="maxchimp-", dir=MEMORY) as name:
-        yield Path(name)
 
 
 @pytest.fixture
