@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -40,6 +41,12 @@ READDRESSED = "the member's address was changed in Mailchimp (R13)"
 
 
 def empty(columns: tuple[str, ...]) -> pd.DataFrame:
+    """A frame of no rows, columns of dtype object; the caller's own, though the arrays are shared (copy on write)."""
+    return _no_rows(columns).copy(deep=False)
+
+
+@cache
+def _no_rows(columns: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype="object") for name in columns})
 
 

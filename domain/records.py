@@ -222,9 +222,14 @@ def _first(value: Any) -> str:
 
 def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as dictionaries, None for what is unknown."""
-    whole = frame.astype(object).where(frame.notna(), None)
-    names = [str(name) for name in whole.columns]
-    return [dict(zip(names, row, strict=True)) for row in whole.itertuples(index=False, name=None)]
+    names = [str(name) for name in frame.columns]
+    columns = [_plain(frame.iloc[:, place]) for place in range(len(names))]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _plain(column: Any) -> list[Any]:
+    """The values of a Series, None for what is unknown."""
+    return list(column.to_numpy(dtype=object, na_value=None).tolist())
 
 
 def missing(side: str, keys: Iterable[str]) -> pd.DataFrame:
@@ -250,8 +255,9 @@ def stage(wide: pd.DataFrame, side: str) -> pd.DataFrame:
     tags = [name for name in wide.columns if name not in identity]
     ours = ("found", "last_changed") if side == "mailchimp" else ("found",)
     hashed = [name for name in wide.columns if name not in ours]
-    digest = pd.util.hash_pandas_object(wide[hashed], index=False).to_numpy().view("int64")
-    columns = [wide[tag].astype(object).where(wide[tag].notna(), None).tolist() for tag in tags]
+    # Most texts of a page are different ones: looking for equal ones first takes longer than it saves.
+    digest = pd.util.hash_pandas_object(wide[hashed], index=False, categorize=False).to_numpy().view("int64")
+    columns = [_plain(wide[tag]) for tag in tags]
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     fields = [
         encode({tag: value for tag, value in zip(tags, row, strict=True) if value is not None})

@@ -65,18 +65,17 @@ def per_distinct(series: pd.Series, function: Callable[[str], Any]) -> pd.Series
 
 def clean(series: pd.Series) -> pd.Series:
     """Text without outer blanks, in Unicode form NFC, with LF line ends (C2: no ping-pong over looks)."""
-    cleaned = series.str.strip()
-    odd = ~cleaned.str.fullmatch(r"[ -~]*").fillna(True).astype(bool)
+    cleaned = series.str.replace("\r\n", "\n", regex=False).str.strip()
+    odd = ~cleaned.str.isascii() & cleaned.notna()
     if odd.any():
-        part = cleaned[odd].str.normalize("NFC").str.replace("\r\n", "\n", regex=False)
-        cleaned = cleaned.mask(odd, part.str.strip().reindex(cleaned.index))
+        cleaned = cleaned.mask(odd, cleaned[odd].str.normalize("NFC").str.strip().reindex(cleaned.index))
     return cleaned
 
 
 def address_key(series: pd.Series) -> pd.Series:
     """What Mailchimp treats as one address: outer blanks cut, ASCII letters in lower case (hazard B2)."""
     stripped = series.fillna("").str.strip()
-    ascii_only = stripped.str.fullmatch(r"[ -~]*").astype(bool)
+    ascii_only = stripped.str.isascii()
     lowered = stripped.str.lower()
     return lowered if ascii_only.all() else lowered.where(ascii_only, per_distinct(stripped, ascii_lower))
 
