@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pandas.api.extensions import take
 
 
 def positions(wanted: pd.Series, keys: pd.Series) -> np.ndarray:
@@ -30,6 +31,5 @@ def aligned(frame: pd.DataFrame, key: str, wanted: pd.Series, columns: Sequence[
     place = positions(wanted, frame[key])
     if len(place) == len(frame) and np.array_equal(place, np.arange(len(place))):
         return frame[list(columns)].reset_index(drop=True)
-    taken = frame[list(columns)].take(np.maximum(place, 0)).reset_index(drop=True)
-    missing = place < 0
-    return taken.mask(missing) if missing.any() else taken
+    taken = {name: take(frame[name].array, place, allow_fill=True) for name in columns}
+    return pd.DataFrame(taken, index=range(len(place)))

@@ -23,6 +23,7 @@ from storage.engine import reading as reading_db
 
 Out = TypeVar("Out")
 AT_ONCE = 40  # conditions in one search
+FEW = 1000  # more identities than these that nothing answers to are no lag but another Address Book's
 PARALLEL = 4
 
 
@@ -41,6 +42,14 @@ def confirm_missing(reading: Reading, missing: dict[str, list[str]]) -> None:
     members_by_id(reading, missing["mailchimp"])
     gone = entries_by_id(reading, missing["maximizer"])
     _follow_markers(reading, gone)
+
+
+def read_named(reading: Reading) -> None:
+    """Entries that a member without a link names and that no search has shown: by key, as a search may lag (R7)."""
+    with reading_db(reading.engine) as db:
+        keys = links.carried(db, reading.connection_id, reading.run_id)
+    if len(keys) <= FEW:
+        entries_by_id(reading, keys)
 
 
 def members_by_id(reading: Reading, contact_ids: Sequence[str]) -> None:
@@ -115,6 +124,7 @@ def read_counterparts(reading: Reading) -> None:
     members_by_id(reading, sorted(waiting["mailchimp"] - staged["mailchimp"]))
     entries_by_id(reading, sorted(waiting["maximizer"] - staged["maximizer"]))
     _for_new_members(reading)
+    read_named(reading)
     _for_new_entries(reading)
 
 
@@ -151,9 +161,13 @@ def _linked(reading: Reading) -> pd.DataFrame:
 
 
 def _for_new_members(reading: Reading) -> None:
-    """Entries that could be the person of a member without a link, or that hold an address it took (R7, R13)."""
-    members, ours = _staged(reading, "mailchimp"), _linked(reading)
+    """Entries that could be the person of a member without a link, or that hold an address it took (R7, R13).
+
+    A member whose entry is gone is about to be one without a link (R16).
+    """
+    members, entries, ours = _staged(reading, "mailchimp"), _staged(reading, "maximizer"), _linked(reading)
     members = members[members["found"].astype(bool)]
+    ours = ours[~ours["entry_id"].isin(entries.loc[~entries["found"].astype(bool), "entry_id"])]
     seen = ours.set_index("contact_id")["email"]
     moved = address_key(members["email"]) != address_key(members["contact_id"].map(seen))
     fresh = members[moved | ~members["contact_id"].isin(ours["contact_id"])]

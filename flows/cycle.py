@@ -219,6 +219,7 @@ class Cycle:
             self._check_absence()
             if self.members.complete and self.entries.complete:
                 counterparts.confirm_missing(self.reading, counterparts.unread(self.reading, full=True))
+            counterparts.read_named(self.reading)
         else:
             counterparts.read_counterparts(self.reading)
 

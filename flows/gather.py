@@ -73,7 +73,7 @@ def blanked(inputs: Inputs, layout: Layout) -> list[str]:
     tags = [m.tag for m in layout.fields if not m.one_way]
     seen = inputs.baselines.merge(inputs.links[["id", "entry_id"]], left_on="link_id", right_on="id")
     before = records.cells(seen["maximizer"], tags)
-    now = aligned(inputs.entries, "entry_id", seen["entry_id"], tags) if len(inputs.entries) else before
+    now = aligned(inputs.entries, "entry_id", seen["entry_id"], tags)
     doubtful = ((now == "") & (before != "") & before.notna()).any(axis=1)
     return [str(entry) for entry in seen.loc[doubtful.to_numpy(bool), "entry_id"]]
 
@@ -103,8 +103,10 @@ def _holders(
     They hold it when it is the one last seen, or the one the record has now: that of a pair with the flag No, or one
     that Mailchimp refuses, is not agreed on and still taken.
     """
-    # Also of a linked member whose address changed: its link may end, and then it is a newcomer there (R13).
-    known_as = members["contact_id"].map(ours.set_index("contact_id")["email"])
+    # Also of a linked member whose address changed, or whose entry is gone: its link may end, and then it is a
+    # newcomer there (R13, R16).
+    lasting = ours[~ours["entry_id"].isin(entries.loc[~entries["found"].astype(bool), "entry_id"])]
+    known_as = members["contact_id"].map(lasting.set_index("contact_id")["email"])
     new_members = members[address_key(members["email"]) != address_key(known_as)]
     lone_entries = entries[~entries["entry_id"].isin(ours["entry_id"])]
     seen = entries["entry_id"].map(ours.set_index("entry_id")["email1"])

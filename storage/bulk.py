@@ -47,7 +47,6 @@ Rows = Iterable[tuple[Any, ...]]
 # Numbers picked out of a frame are NumPy's; psycopg knows them, the sqlite3 module does not.
 sqlite3.register_adapter(np.int64, int)
 sqlite3.register_adapter(np.bool_, bool)
-_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 
 
 # --- writing -----------------------------------------------------------------------------------------------------
@@ -275,7 +274,7 @@ def _arrow_type(kind: Any) -> pa.DataType | None:
 def _array(chunks: list[pa.Array], kind: pa.DataType) -> Any:
     column = pa.chunked_array(chunks, kind)
     if pa.types.is_large_string(kind):
-        text: Any = _TEXT
+        text: Any = pd.StringDtype(na_value=np.nan)
         return text.__from_arrow__(column)
     if column.null_count and not pa.types.is_floating(kind):
         nullable: Any = pd.BooleanDtype() if pa.types.is_boolean(kind) else pd.Int64Dtype()

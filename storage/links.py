@@ -223,6 +223,15 @@ def unlinked(db: Connection, connection_id: int, run_id: int, side: str) -> list
     return list(db.execute(select(table.c[key]).where(table.c.run_id == run_id, not_(held))).scalars())
 
 
+def carried(db: Connection, connection_id: int, run_id: int) -> list[str]:
+    """Entries that staged members without a link carry the identity of and that are not staged themselves."""
+    members, entries = member_snapshot, entry_snapshot
+    held = exists().where(link.c.connection_id == connection_id, link.c.contact_id == members.c.contact_id, _ALIVE)
+    read = exists().where(entries.c.run_id == run_id, entries.c.entry_id == members.c.pair)
+    these = and_(members.c.run_id == run_id, members.c.found, members.c.pair != "", not_(held), not_(read))
+    return list(db.execute(select(members.c.pair).where(these).distinct().order_by(members.c.pair)).scalars())
+
+
 def by_marker(db: Connection, connection_id: int, unique_email_ids: Iterable[str]) -> pd.DataFrame:
     """All columns of the links whose member had one of these ids when last seen."""
     ours = and_(link.c.connection_id == connection_id, _ALIVE)

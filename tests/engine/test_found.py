@@ -75,3 +75,23 @@ def test_r51_a_refused_rename_writes_nothing_to_the_entry(new_office: Callable[.
     assert [(call.operation, call.status) for call in asked] == [("PATCH member", 400)]
     made.quiet()
     assert [row["rule"] for row in made.quarantined()] == ["R51"]
+
+
+def test_r07_r16_a_scheduled_cycle_looks_for_the_entry_of_a_member_whose_own_was_removed(
+    new_office: Callable[..., Office],
+) -> None:
+    """The other entry with its address is as old as the first sync, so no search by date shows it."""
+    made = new_office()
+    contact_id = made.subscribe("ann@lantern.test", "Ann", "Reed")
+    made.sync()
+    (theirs,) = made.entries("ann@lantern.test")
+    other = made.add("Ann", "Reed", "ann@lantern.test")
+    made.sync()
+    made.clock.advance(3600)
+    made.sync()
+    made.maximizer.remove(theirs)
+    made.mailchimp.edit(contact_id, merge_fields={"LNAME": "Moor"})
+    made.sync()
+    assert made.entries("ann@lantern.test") == [other]
+    assert made.merge("ann@lantern.test")["CLIENTID"] == other[0]
+    made.quiet()

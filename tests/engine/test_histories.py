@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from history import play
 from steps import CycleStep, script, shorter
@@ -18,8 +20,14 @@ ROOT = Path(__file__).resolve().parents[2]
 NUMBER = int(os.environ.get("MAXCHIMP_HISTORIES", "30"))
 
 
+@pytest.fixture
+def python_texts() -> Iterator[None]:
+    with pd.option_context("mode.string_storage", "python"):
+        yield
+
+
 @pytest.mark.parametrize("seed", range(1, NUMBER + 1))
-def test_history(seed: int) -> None:
+def test_history(seed: int, python_texts: None) -> None:
     assert play(script(seed)).wrong == {}
 
 
@@ -32,6 +40,16 @@ def test_history_judged(seed: int) -> None:
 @pytest.mark.parametrize("seed", [5, 12])
 def test_the_same_seed_leaves_the_same_trace(seed: int) -> None:
     assert play(script(seed)).trace == play(script(seed)).trace != play(script(seed + 1)).trace
+
+
+@pytest.mark.parametrize("seed", [3, 12, 17, 26, 29])
+def test_the_texts_of_frames_are_the_same_in_both_forms(seed: int) -> None:
+    """Whole histories keep them as Python's objects, since that is faster with a dozen rows."""
+    traces = set()
+    for form in ("python", "pyarrow"):
+        with pd.option_context("mode.string_storage", form):
+            traces.add(play(script(seed)).trace)
+    assert len(traces - {""}) == 1
 
 
 def test_another_process_leaves_the_same_trace() -> None:

@@ -158,3 +158,16 @@ def test_f4_a_lost_store_knows_people_by_what_they_carry() -> None:
     told: list[str] = []
     assert play(script(*steps, CycleStep("sync")), told=told.append).wrong == {}
     assert not any("'AbEntryCreate'" in line for line in told)
+
+
+def test_r07_a_store_lost_just_after_a_create_whose_entry_no_search_shows_yet() -> None:
+    """The member names the entry, and by its key it is there."""
+    steps = (("person", ("change_member_address", 1, 5, 3)), CycleStep("sync"), ("lose",), CycleStep("sync"))
+    assert play(script(*steps, quirks=LAG)).wrong == {}
+
+
+def test_r09_r16_a_member_whose_entry_is_gone_does_not_pass_over_one_that_holds_its_address() -> None:
+    """That other entry is linked, has no flag, and took the address long ago."""
+    taken = (("person", ("change_entry_address", 7, 8, 2)), ("person", ("flag", 7, 2, 3)))
+    steps = (*taken, CycleStep("backfill"), ("person", ("remove_entry", 4, 9, 0)))
+    assert play(script(*steps)).wrong == {}

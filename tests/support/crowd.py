@@ -126,7 +126,7 @@ class Crowd:
 
     def copy_entry(self, i: int, j: int, k: int) -> None:
         if key := self.key(i):
-            self.office.maximizer.copy_entry(key)
+            self.truth.copied(key, self.office.maximizer.copy_entry(key))
 
     # ------------------------------------------------------------- both at once, and the definitions
 

@@ -189,7 +189,7 @@ class History:
         """The state the run ended in: done, partial, failed, planned, or killed."""
         truth, office = self.truth, self.office
         self._late_effects()
-        truth.cycle, truth.before_cycle = truth.cycle + 1, dict(truth.state)
+        truth.cycle, truth.before_cycle, truth.begun = truth.cycle + 1, dict(truth.state), office.clock.now()
         self.pending, self.dies = list(step.between), step.dies if step.dies and step.dies[0] != "at" else None
         self.store.expect(fails=step.full_at, dies=step.dies[1] if step.dies and step.dies[0] == "at" else 0)
         self._plan_faults(step.faults)
@@ -230,6 +230,8 @@ class History:
             self.judge.say("unquiet", f"an undisturbed {step.kind} ended {state}: {cycle.reason}")
         if not self.disturbed and state == "done" and not cycle.facts.get("resting"):
             truth.remember_agreement()
+        else:
+            truth.perhaps_agreed()
         self.judge.verdict()
         self._back_up()
 

@@ -88,6 +88,7 @@ class Truth:
     office: Office
     calls: int = 0
     cycle: int = 0
+    begun: float = 0.0  # when the latest cycle did, by the services' clock
     mapped: set[str] = field(default_factory=lambda: set(FIELDS))
     state: dict[Record, Values] = field(default_factory=dict)
     before_cycle: dict[Record, Values] = field(default_factory=dict)
@@ -95,7 +96,7 @@ class Truth:
     by_us: set[tuple[Record, str]] = field(default_factory=set)  # fields last written by the engine
     made_by_us: set[Record] = field(default_factory=set)
     met: set[tuple[str, Key, str]] = field(default_factory=set)
-    once: set[tuple[str, Key, str]] = field(default_factory=set)  # met, as a store put back may remember or not
+    once: set[tuple[str, Key, str]] = field(default_factory=set)  # perhaps met: the store may know of it or not
     pairs_before: set[tuple[str, Key]] = field(default_factory=set)
     last_read: dict[Record, int] = field(default_factory=dict)
     losers: list[tuple[Record, str, Any]] = field(default_factory=list)
@@ -200,6 +201,11 @@ class Truth:
             if old in kept:
                 kept[new] = kept.pop(old)  # type: ignore[assignment]
 
+    def copied(self, old: Key, new: Key) -> None:
+        """A copy carries the marker: should the first one go, the copy may be taken for the same entry converted."""
+        known = {(contact, new, tag) for contact, key, tag in self.met | self.once if key == old}
+        self.once |= known
+
     def forget_mapping(self, tag: str) -> None:
         """Removed, added anew, or its options changed: the next meeting of this field is the first one (R30)."""
         self.met, self.once = ({known for known in kept if known[2] != tag} for kept in (self.met, self.once))
@@ -222,6 +228,11 @@ class Truth:
         self.edits.clear()
         self.settings = {self.office.connection.settings.conflict}
         self.remember_agreement(delivered=False)
+
+    def perhaps_agreed(self) -> None:
+        """After a cycle that was disturbed or broke off: what agrees now may have been seen so."""
+        for member, entry in self.pairs():
+            self.once |= {(member[1], entry[1], tag) for tag in self.mapped if self.agree(member, entry, tag)}
 
     def remember_agreement(self, *, delivered: bool = True) -> None:
         """After a cycle that nothing disturbed: fields that agree have met, and their edits have arrived."""

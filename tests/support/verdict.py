@@ -70,12 +70,18 @@ class Judge:
             mail = values["email1"].lower()
             known = truth.before_cycle.items()
             twins = [r for r, v in known if r[0] == "maximizer" and v["email1"].lower() == mail and r in before]
-            twins = [r for r in twins if before[r]["email1"].lower() == mail]
+            twins = [r for r in twins if before[r]["email1"].lower() == mail and self._searchable(r[1])]
             if twins:
                 self.say("duplicated", f"{record} was made although {twins} has its address")
             same = [r for r, v in before.items() if r in truth.made_by_us and v.get("marker") == values["marker"]]
             if same:
                 self.say("duplicated", f"{record} was made although {same} carries its marker")
+
+    def _searchable(self, key: Key) -> bool:
+        """Whether a search of this cycle could find the entry, where they lag behind what was made."""
+        database = self.office.maximizer.database
+        lag = database.quirks.number("search-lag") or 0
+        return bool(database.book.keys[key].created <= self.truth.begun - lag)
 
     def _changed(self, record: Record, name: str, was: Values, now: Values, *, late: bool) -> None:
         truth = self.truth
@@ -156,17 +162,19 @@ class Judge:
         """Everything that could flow has flown, and what is held back is reported."""
         self._nothing_deleted()
         waiting, findings = self._waiting(), self._findings()
-        linked: list[Record] = []
+        linked: set[Record] = set()
+        sure: list[Record] = []  # what a member waits with may be an identity that no longer is its entry's
         for member, entry in self.truth.pairs():
-            linked += [member, entry]
+            linked |= {member, entry}
             if {self._name(member), self._name(entry)} & waiting:
                 continue
+            sure += [member, entry]
             self._same_person(member, entry)
             for tag in self.truth.mapped:
                 if not self.truth.agree(member, entry, tag):
                     self._explained(member, entry, tag, findings)
-        for record, number in Counter(linked).items():
-            if number > 1 and self._name(record) not in waiting:
+        for record, number in Counter(sure).items():
+            if number > 1:
                 self.say("duplicated", f"{record} belongs to {number} people")
         for record, values in self.truth.state.items():
             if record in linked or self._name(record) in waiting:
