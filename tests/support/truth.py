@@ -102,6 +102,7 @@ class Truth:
     losers: list[tuple[Record, str, Any]] = field(default_factory=list)
     flags: dict[Key, str] = field(default_factory=dict)  # as a person last set it, since the pair was made
     left: dict[str, tuple[str, int]] = field(default_factory=dict)  # contact_id: status when archived, call
+    back: dict[str, int] = field(default_factory=dict)  # contact_id: call when a person last came back
     raised: dict[Key, int] = field(default_factory=dict)  # when a person last set the flag to Yes
     settings: set[str] = field(default_factory=lambda: {"maximizer"})
     follows: bool = False
@@ -185,6 +186,8 @@ class Truth:
                 self.raised[record[1]] = self.calls
         elif name == "status" and value == "archived":
             self.left[record[1]] = (before, self.calls)
+        elif name == "status" and value == "subscribed":
+            self.back[record[1]] = self.calls
 
     def moved(self, old: Key, new: Key) -> None:
         """An Individual became a Contact: the same entry under another key."""

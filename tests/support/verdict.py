@@ -117,6 +117,9 @@ class Judge:
         if flag == "Yes" and truth.flags.get(key) == "No" and pair and (pair[1], key) in truth.pairs_before:
             self.say("rule", f"the flag of {key} was set to Yes although a person had set it to No (R3)")
         if flag == "No" and pair and truth.state[pair]["status"] == "subscribed":
+            if truth.back.get(pair[1], -1) > truth.last_read.get(pair, -1):
+                truth.overtaken += 1  # hazard D7; the next cycle sees that the person is back
+                return
             self.say("removed", f"the flag of {key} was set to No although its member is there (R14)")
 
     def _overwritten(self, record: Record, tag: str, was: Any, now: Any, *, late: bool) -> None:
