@@ -22,15 +22,21 @@ from load.context import Item, Loading, Write
 from storage import changes, links, parking, snapshots
 
 _LINK_COLUMNS = ("email", "email1", "unique_email_id", "web_id", "status", "flag", "flag_ours", "archived", "state")
+_ADDRESS = {"mailchimp": "email", "maximizer": "email1"}
 _COMPARED = {"mailchimp": ("email", "status", "pair"), "maximizer": ("email1", "flag", "marker")}
 
 
 @dataclass(frozen=True)
 class Held:
-    """A confirmed write and the record as the service holds it now (raw JSON)."""
+    """A confirmed write and the record as the service holds it now (raw JSON).
+
+    ``later``: by a run after the one that wrote it. Then what differs from the write is an edit made since, or those of
+    a copy that carries the same identity, and not how the service has stored it.
+    """
 
     write: Write
     row: Mapping[str, Any]
+    later: bool = False
 
 
 def confirm(loading: Loading, side: str, done: Sequence[Held]) -> None:
@@ -53,7 +59,7 @@ def confirm(loading: Loading, side: str, done: Sequence[Held]) -> None:
             write, key = held.write, str(row[records.KEY[side]])
             link = made[write.id] if write.op == "create" else int(write.link_id or 0)
             base = remembered.setdefault(link, {"mailchimp": {}, "maximizer": {}, "notes": {}})
-            lost = _remember(loading, base, write, side, row)
+            lost = _remember(loading, base, held, side, row)
             if side == "mailchimp":
                 _remember_filled(loading, base, write, row)
             expected = _expected(before.get(key, {}), write, side, tags)
@@ -94,14 +100,15 @@ def _baselines(db: Connection, ids: list[int]) -> dict[int, dict[str, Any]]:
     }
 
 
-def _remember(loading: Loading, base: dict[str, Any], write: Write, side: str, row: Mapping[str, Any]) -> list[Item]:
+def _remember(loading: Loading, base: dict[str, Any], held: Held, side: str, row: Mapping[str, Any]) -> list[Item]:
     """Move the baseline on by what this write did; the items that were accepted but not stored."""
+    write = held.write
     other = "maximizer" if side == "mailchimp" else "mailchimp"
     lost = []
     for item in write.items:
         if item.field not in row:  # our own fields and the address: kept on the link
             continue
-        value = row[item.field]
+        value = item.new if held.later else row[item.field]
         if value is None or (value == item.old and value != item.new):
             lost.append(item)
         if value is None:
@@ -139,14 +146,13 @@ def _expected(before: Mapping[str, Any], write: Write, side: str, tags: list[str
     """What the record should look like if nobody else touched it: as the plan saw it, with our write on top."""
     if write.op == "create":
         expected: dict[str, Any] = {tag: "" for tag in tags if not tag.startswith("@")}
-        if side == "mailchimp":
-            expected |= {item.field: item.new for item in write.items if item.field in expected}
-            return expected
-        return expected | {item.field: item.new for item in write.items if item.field in expected}
+        expected |= {item.field: item.new for item in write.items if item.field in expected}
+        address = write.item(EMAIL)
+        return expected | ({_ADDRESS[side]: address.new} if address else {})
     expected = {tag: before.get(tag) for tag in tags if tag != "@last_changed"}
     expected |= {name: before.get(name) for name in _COMPARED[side]}
     for item in write.items:
-        name = {EMAIL: "email" if side == "mailchimp" else "email1", STAMP: "pair", FLAG: "flag", MARKER: "marker"}
+        name = {EMAIL: _ADDRESS[side], STAMP: "pair", FLAG: "flag", MARKER: "marker"}
         expected[name.get(item.field, item.field)] = item.new
     if write.op == "revive":
         expected["status"] = "subscribed"
@@ -178,7 +184,7 @@ def _new_links(
     listed = []
     for (write, row), key in zip(created, from_keys, strict=True):
         of = {side: row, other: sources.get(key, {})}
-        # A write that is adopted later no longer has its source at hand: what the plan saw is in the write itself.
+        # Both have the address that was written: one that reads differently is an edit made since, for the next cycle.
         address = write.item(EMAIL)
         planned = address.new if address else ""
         listed.append(
@@ -186,8 +192,8 @@ def _new_links(
                 "connection_id": loading.connection_id,
                 made: str(row[made]),
                 source: key,
-                "email": of["mailchimp"].get("email") or planned,
-                "email1": of["maximizer"].get("email1") or planned,
+                "email": planned or of["mailchimp"].get("email") or "",
+                "email1": planned or of["maximizer"].get("email1") or "",
                 "unique_email_id": of["mailchimp"].get("unique_email_id") or write.marker,
                 "web_id": of["mailchimp"].get("web_id") or "",
                 "status": of["mailchimp"].get("status") or "subscribed",

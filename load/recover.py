@@ -54,7 +54,7 @@ def _settled(loading: Loading, write: Write, young: bool) -> bool:
         return made(loading, write, young)
     held = _now(loading, write)
     if held is not None and write.link_id is not None and _carries(loading, write, held):
-        confirm(loading, write.side, [Held(write, held)])
+        confirm(loading, write.side, [Held(write, held, later=True)])
     elif young:
         return False
     else:
@@ -77,7 +77,7 @@ def _entry_made(loading: Loading, write: Write, young: bool) -> bool:
         _hold(loading, write, f"{len(free)} entries carry the same MailChimp ID")
         return False
     if free:
-        confirm(loading, "maximizer", [Held(write, free[0])])
+        confirm(loading, "maximizer", [Held(write, free[0], later=True)])
     elif young:
         return False
     else:
@@ -93,7 +93,7 @@ def _member_made(loading: Loading, write: Write, young: bool) -> bool:
     if held is None:
         _close(loading, write, "discarded", "not applied")
     elif _stamped(held, write):
-        confirm(loading, "mailchimp", [Held(write, held)])
+        confirm(loading, "mailchimp", [Held(write, held, later=True)])
     else:
         # Somebody else made this member meanwhile: the match decides.
         _close(loading, write, "discarded", "the address is on the list already")

@@ -77,7 +77,9 @@ class _Newcomers:
         self.members = members[lone & (members["status"] != "archived")].reset_index(drop=True)
         person = entries["type"].isin(PEOPLE) & entries["found"].astype(bool)
         self.entries = entries[person & ~entries["entry_id"].isin(known.entries)].reset_index(drop=True)
-        holders = given.holders[~given.holders["id"].isin(known.ended)]
+        holders = pd.concat(
+            [given.holders[~given.holders["id"].isin(known.ended)], _converted(given, known)], ignore_index=True
+        )
         self.matched = match(self.members, self.entries, holders)
         stopped = self.matched.ambiguous
         self.parked.append(
@@ -254,6 +256,13 @@ class _Newcomers:
             "problem": hit["problem"],
         }
         self.findings.append(pd.DataFrame(data, columns=list(FINDING)))
+
+
+def _converted(given: Inputs, known: Linked) -> pd.DataFrame:
+    """Holders whose entry goes by another key since it was converted: its link does not know that one yet (R11)."""
+    entries = given.entries
+    moved = entries[entries["entry_id"].isin(known.entries) & ~entries["entry_id"].isin(given.links["entry_id"])]
+    return moved[["entry_id", "email1"]].assign(id=-1, contact_id="", email="", unique_email_id="")
 
 
 def _with_hashes(parked: pd.DataFrame, given: Inputs) -> pd.DataFrame:

@@ -171,3 +171,25 @@ def test_r09_r16_a_member_whose_entry_is_gone_does_not_pass_over_one_that_holds_
     taken = (("person", ("change_entry_address", 7, 8, 2)), ("person", ("flag", 7, 2, 3)))
     steps = (*taken, CycleStep("backfill"), ("person", ("remove_entry", 4, 9, 0)))
     assert play(script(*steps)).wrong == {}
+
+
+def test_r09_r11_an_entry_converted_in_this_very_cycle_holds_its_address() -> None:
+    """Its link knows neither its new key nor its new address yet."""
+    first = (("person", ("convert", 2, 0, 4)), ("person", ("resubscribe", 5, 10, 3)), CycleStep("sync"))
+    moved = (("person", ("convert", 5, 10, 1)), ("person", ("change_entry_address", 7, 11, 5)))
+    assert play(script(*first, *moved, ("person", ("remove_entry", 2, 4, 4)))).wrong == {}
+
+
+def test_d7_r17_an_address_edited_between_the_create_and_its_read_back_is_an_edit() -> None:
+    renamed = ("person", ("change_member_address", 7, 4, 3))
+    first = (("person", ("copy_entry", 4, 6, 3)), CycleStep("sync", between=((5, ("add_entry", 0, 0, 4)),)), renamed)
+    meanwhile = ((1, ("add_entry", 6, 0, 1)), (19, ("change_entry_address", 7, 8, 2)))
+    assert play(script(*first, CycleStep("sync", between=meanwhile), quirks=LAG)).wrong == {}
+
+
+def test_d3_what_an_uncertain_create_wrote_is_remembered_and_not_what_a_copy_with_its_marker_holds() -> None:
+    """The member was edited, its entry's copy was not: the two differ, and that is seen."""
+    replaced = (("person", ("copy_entry", 6, 2, 0)), ("person", ("remove_entry", 7, 3, 2)))
+    unanswered = Misfortune("maximizer", "timeout-before", "AbEntryCreate", 1, 4)
+    cycle = CycleStep("sync", between=((3, ("edit_member", 3, 4, 2)),), faults=(unanswered,))
+    assert play(script(*replaced, cycle, quirks=LAG)).wrong == {}

@@ -98,6 +98,7 @@ class Truth:
     met: set[tuple[str, Key, str]] = field(default_factory=set)
     once: set[tuple[str, Key, str]] = field(default_factory=set)  # perhaps met: the store may know of it or not
     pairs_before: set[tuple[str, Key]] = field(default_factory=set)
+    met_apart: set[tuple[str, Key]] = field(default_factory=set)  # with two addresses, each of which stays
     last_read: dict[Record, int] = field(default_factory=dict)
     losers: list[tuple[Record, str, Any]] = field(default_factory=list)
     flags: dict[Key, str] = field(default_factory=dict)  # as a person last set it, since the pair was made
@@ -157,6 +158,11 @@ class Truth:
         # R23 knows some by sight; the others are equal at a first meeting, as Mailchimp would store an empty value.
         known = placeholder == "-" or (member, tag) in self.by_us or (member[1], entry[1], tag) not in self.met
         return bool(placeholder) and theirs == "" and ours == placeholder and known
+
+    def apart(self, member: Record, entry: Record) -> bool:
+        """The pair met with two addresses while Mailchimp overrides: each side keeps its own (R30 with R12)."""
+        edited = (member, "email") in self.edits or (entry, "email1") in self.edits
+        return (member[1], entry[1]) in self.met_apart and not edited
 
     # ------------------------------------------------------------- what people do
 
@@ -240,7 +246,12 @@ class Truth:
     def remember_agreement(self, *, delivered: bool = True) -> None:
         """After a cycle that nothing disturbed: fields that agree have met, and their edits have arrived."""
         for member, entry in self.pairs():
-            self.pairs_before.add((member[1], entry[1]))
+            pair = (member[1], entry[1])
+            if pair not in self.pairs_before and "mailchimp" in self.settings:
+                self.met_apart.add(pair)
+                self.edits.pop((member, "email"), None)
+                self.edits.pop((entry, "email1"), None)
+            self.pairs_before.add(pair)
             for tag in self.mapped:
                 if delivered and not self.agree(member, entry, tag):
                     continue

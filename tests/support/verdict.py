@@ -66,6 +66,8 @@ class Judge:
         truth = self.truth
         truth.made_by_us.add(record)
         truth.by_us |= {(record, name) for name in values}
+        # It was made from its partner's values: what somebody edits there meanwhile is no first meeting any more.
+        truth.once |= {(m[1], e[1], tag) for m, e in self._makes(record, values) for tag in truth.mapped}
         if record[0] == "maximizer":
             mail = values["email1"].lower()
             known = truth.before_cycle.items()
@@ -76,6 +78,13 @@ class Judge:
             same = [r for r, v in before.items() if r in truth.made_by_us and v.get("marker") == values["marker"]]
             if same:
                 self.say("duplicated", f"{record} was made although {same} carries its marker")
+
+    def _makes(self, record: Record, values: Values) -> list[tuple[Record, Record]]:
+        """The pairs that a new record may be half of."""
+        state = self.truth.state
+        if record[0] == "mailchimp":
+            return [(record, ("maximizer", values["stamp"]))]
+        return [(r, record) for r, v in state.items() if r[0] == "mailchimp" and v["uid"] == values["marker"]]
 
     def _searchable(self, key: Key) -> bool:
         """Whether a search of this cycle could find the entry, where they lag behind what was made."""
@@ -203,6 +212,7 @@ class Judge:
                 "rule", f"{entry} carries the marker {theirs['marker']!r}, its member {member} is {ours['uid']!r} (R8)"
             )
         held_back = theirs["flag"] != "Yes" or theirs["email1"] == "" or ours["status"] != "subscribed"
+        held_back |= self.truth.apart(member, entry)
         if moved and not held_back:
             self.say("rule", f"{member} is {ours['email']}, its entry {entry} is {theirs['email1']} (R13, R17)")
 
