@@ -18,13 +18,17 @@ def test_d1_there_are_enough_scenes() -> None:
     assert len({one.name for one in SCENES}) == len(SCENES) >= 12
 
 
-@pytest.mark.parametrize("name", ["first meeting", "new member"])
-def test_d1_killed_anywhere(sqlite_ground: tuple[Shelf, Still], scene: Callable[[str], Scene], name: str) -> None:
+@pytest.mark.parametrize(("name", "twice"), [("first meeting", False), ("new member", True)])
+def test_d1_killed_anywhere(
+    sqlite_ground: tuple[Shelf, Still], scene: Callable[[str], Scene], name: str, twice: bool
+) -> None:
+    """``twice``: whoever picks up the pieces is killed as well."""
     shelf, ground = sqlite_ground
-    tally = Loop(shelf, scene(name), ground).run()
+    tally = Loop(shelf, scene(name), ground, twice=twice).run()
     assert tally.wrong == []
     assert set(tally.points) == BOUNDARIES
     assert sum(tally.points.values()) > 15
+    assert (tally.again > 5) == twice
 
 
 def test_d1_killed_anywhere_on_postgresql(

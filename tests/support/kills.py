@@ -1,4 +1,4 @@
-"""``script/kills [--database sqlite|postgresql] [--every N] [--list] [SCENE ...]``: the whole kill loop, as a table.
+"""``script/kills [--database sqlite|postgresql] [--every N] [--twice] [--list] [SCENE ...]``: the whole kill loop, as a table.
 
 One row per scene and database, printed as soon as it is known; violations below the table, and then exit 1.
 """
@@ -31,7 +31,7 @@ def shelf_of(database: str) -> Iterator[Shelf]:
 def row(tally: Tally) -> str:
     points = [tally.points[kind] for kind in KINDS]
     seconds = f"{tally.seconds:.0f}"
-    cells = [tally.scene, tally.database, sum(points), *points, tally.remains, seconds, len(tally.wrong)]
+    cells = [tally.scene, tally.database, sum(points), *points, tally.remains, tally.again, seconds, len(tally.wrong)]
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
@@ -39,6 +39,7 @@ def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="script/kills", description="Kill the engine at every write boundary.")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), action="append")
     parser.add_argument("--every", type=int, default=1, help="only every n-th kill point")
+    parser.add_argument("--twice", action="store_true", help="kill the next process too, somewhere in its recovery")
     parser.add_argument("--list", action="store_true", help="name the scenes and stop")
     parser.add_argument("scene", nargs="*", help="a part of a scene's name; default: all")
     asked = parser.parse_args(words)
@@ -48,15 +49,19 @@ def main(words: Sequence[str]) -> int:
         return 0
     logging.disable(logging.CRITICAL)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # nothing is left running, nothing lying about
-    print("| scene | database | kill points |", " | ".join(KINDS), "| different remains | seconds | violations |")
-    print("|---" * (len(KINDS) + 6) + "|", flush=True)
+    print(
+        "| scene | database | kill points |",
+        " | ".join(KINDS),
+        "| different remains | killed again | seconds | violations |",
+    )
+    print("|---" * (len(KINDS) + 7) + "|", flush=True)
     tallies: list[Tally] = []
     begun = time.monotonic()
     for database in asked.database or ("sqlite", "postgresql"):
         with shelf_of(database) as shelf:
             ground = base(shelf)
             for scene in chosen:
-                tallies.append(Loop(shelf, scene, ground).run(asked.every))
+                tallies.append(Loop(shelf, scene, ground, twice=asked.twice).run(asked.every))
                 print(row(tallies[-1]), flush=True)
     wrong = [text for tally in tallies for text in tally.wrong]
     points = sum(sum(tally.points.values()) for tally in tallies)

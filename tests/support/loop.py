@@ -24,6 +24,7 @@ from storage.tables import metadata
 
 GAPS = (1.0, 60.0, 3600.0)  # seconds between a death and the next start, in turn
 QUARANTINE = 400.0
+SECOND = 31  # second deaths are spread over so many boundaries; about as many as a small run has
 
 
 @dataclass
@@ -31,12 +32,14 @@ class Tally:
     """What the loop met: kill points by kind of boundary, seconds, and every violation.
 
     ``remains``: different states that the deaths left in store and services; each was followed to its end.
+    ``again``: of these, how many met a second death on their way.
     """
 
     scene: str
     database: str
     points: Counter[str] = field(default_factory=Counter)
     remains: int = 0
+    again: int = 0
     seconds: float = 0.0
     wrong: list[str] = field(default_factory=list)
 
@@ -55,10 +58,11 @@ def remains(stand: Stand) -> bytes:
 
 
 class Loop:
-    """One scene on one database."""
+    """One scene on one database. ``twice``: the process that picks up the pieces is killed as well."""
 
-    def __init__(self, shelf: Shelf, scene: Scene, ground: Still | None = None) -> None:
-        self.shelf, self.scene = shelf, scene
+    def __init__(self, shelf: Shelf, scene: Scene, ground: Still | None = None, *, twice: bool = False) -> None:
+        self.shelf, self.scene, self.twice = shelf, scene, twice
+        self.again = 0  # second deaths so far
         self.start = played(shelf, scene, ground or base(shelf))
         self.twin = self._undisturbed()
         self.known: dict[bytes, list[str]] = {}
@@ -138,10 +142,18 @@ class Loop:
             if left not in self.known:
                 number = len(self.known)
                 stand.clock.advance(GAPS[number % len(GAPS)])
+                if self.twice:
+                    self._die_again(stand, number)
                 self.known[left] = self.settle(stand, backfill=number % 3 == 0) or self.compared(stand)
             stand.close()
             yield f"{n}: {ended.where}", self.known[left]
             n += step
+
+    def _die_again(self, stand: Stand, number: int) -> None:
+        """The next process dies too, each time at another of its boundaries, those of the recovery included."""
+        ended = forked(stand, ("sync",), at=1 + 3 * number % SECOND, whole=True)
+        self.again += bool(ended.where)
+        stand.clock.advance(1.0)
 
     def run(self, step: int = 1) -> Tally:
         tally = Tally(self.scene.name, self.shelf.name)
@@ -149,6 +161,6 @@ class Loop:
         for where, wrong in self.deaths(step):
             tally.points[where.partition(": ")[2]] += 1
             tally.wrong += [f"{self.scene.name}, {self.shelf.name}, {where}: {text}" for text in wrong]
-        tally.remains = len(self.known)
+        tally.remains, tally.again = len(self.known), self.again
         tally.seconds = time.monotonic() - begun
         return tally
