@@ -1,4 +1,4 @@
-"""``script/kills [--database sqlite|postgresql] [--every N] [--twice] [--list] [SCENE ...]``: the kill loop, as a table.
+"""``script/kills [--database sqlite|postgresql] [--every N] [--twice] [--list] [SCENE ...]``: the kill loop, a table.
 
 One row per scene and database, printed as soon as it is known; violations below the table, and then exit 1.
 """
