@@ -129,7 +129,7 @@ def test_sandbox_runs_until_stopped(desk: Desk, words: list[str]) -> None:
         while not (lines and lines[-1].startswith(("# list", "}"))):
             lines.append(process.stdout.readline())
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == 0
     assert err == ""
     text = "".join(lines)
@@ -160,7 +160,7 @@ def test_ctrl_c_in_the_middle_of_writing(ready: Desk, monkeypatch: pytest.Monkey
         assert notice.came.wait(60)
         process.send_signal(signal.SIGINT)
         notice.go_on.set()
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "Traceback" not in out + err
     assert [line for line in err.splitlines() if line.startswith("maxchimp: stopped")]
@@ -180,7 +180,7 @@ def test_sigterm_while_reading_and_again(ready: Desk, monkeypatch: pytest.Monkey
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGTERM)
         notice.go_on.set()
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "Traceback" not in err
     assert ready.good("runs", "--json").json[0]["state"] == "failed"

@@ -86,7 +86,7 @@ def latest(server: PrefectServer) -> dict[str, Any]:
 def tasks(server: PrefectServer, flow_run: dict[str, Any]) -> list[dict[str, Any]]:
     """Task runs of a flow run in order, once the server has recorded that all have ended."""
     only = {"id": {"any_": [flow_run["id"]]}}
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while True:
         found = asked(server, "task_runs", flow_runs=only)
         if found and all(task["state_type"] in ("COMPLETED", "FAILED") for task in found):
@@ -475,7 +475,7 @@ def test_the_server_ends_with_the_process_that_started_it(tmp_path: Path) -> Non
         os.kill(child, 0)
         parent.kill()
         parent.wait()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while time.monotonic() < until and _lives(child):
         time.sleep(0.05)
     assert not _lives(child)
