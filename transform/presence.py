@@ -83,7 +83,7 @@ def cases(seen: pd.DataFrame, *, full: bool, since: str = "") -> pd.Series:
                 ~member & ~entry,
                 ~entry,
                 active & member,
-                ~member & ~archived & seen["e_claimed"],
+                ~member & seen["e_claimed"] & (active | ~archived),
                 active & settled_now,
                 active,
                 member,

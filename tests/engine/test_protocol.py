@@ -193,3 +193,9 @@ def test_d3_what_an_uncertain_create_wrote_is_remembered_and_not_what_a_copy_wit
     unanswered = Misfortune("maximizer", "timeout-before", "AbEntryCreate", 1, 4)
     cycle = CycleStep("sync", between=((3, ("edit_member", 3, 4, 2)),), faults=(unanswered,))
     assert play(script(*replaced, cycle, quirks=LAG)).wrong == {}
+
+
+def test_f4_an_old_store_leaves_an_entry_to_its_new_member_though_the_former_one_is_archived_and_there() -> None:
+    """Made while the store was lost; the old one knows only the archived member."""
+    left = (("person", ("change_member_address", 6, 11, 5)), ("person", ("archive", 6, 0, 2)))
+    assert play(script(*left, ("lose",), CycleStep("sync"), ("restore", 2))).wrong == {}

@@ -84,13 +84,17 @@ class Loop:
         return found
 
     def settle(self, stand: Stand, *, backfill: bool = True) -> list[str]:
-        """Run on until a cycle writes nothing: at most the quarantine, two cycles, and that one. What is wrong then."""
+        """Run on until a cycle writes nothing: at most the quarantine, three cycles, and that one. What is wrong then.
+
+        Two would do, but a write that is refused for a reason that may pass is tried in three (R51). It begins with the
+        kind of cycle that died: what only a full one may conclude waits for that (R14, R16).
+        """
         stand.parallel = 1
-        written = self._written(stand)
+        written = self._written(stand, self.scene.cycles[0])
         if stand.last.facts.get("resting"):
             stand.clock.advance(QUARANTINE)
             written = ["resting"]
-        for _ in range(3):
+        for _ in range(4):
             if not written:
                 break
             written = self._written(stand)

@@ -97,6 +97,7 @@ class Truth:
     made_by_us: set[Record] = field(default_factory=set)
     met: set[tuple[str, Key, str]] = field(default_factory=set)
     once: set[tuple[str, Key, str]] = field(default_factory=set)  # perhaps met: the store may know of it or not
+    ever: set[tuple[str, Key, str]] = field(default_factory=set)  # met, as stores knew that were lost and may come back
     pairs_before: set[tuple[str, Key]] = field(default_factory=set)
     met_apart: set[tuple[str, Key]] = field(default_factory=set)  # with two addresses, each of which stays
     last_read: dict[Record, int] = field(default_factory=dict)
@@ -220,13 +221,14 @@ class Truth:
         self.met, self.once = ({known for known in kept if known[2] != tag} for kept in (self.met, self.once))
 
     def store_lost(self) -> None:
+        self.ever |= self.met | self.once
         self.met.clear()
         self.once.clear()
         self.pairs_before.clear()
 
     def store_restored(self, pairs: frozenset[tuple[str, Key]]) -> None:
         """An older store: what was agreed on since then may count as a first meeting again."""
-        self.once |= self.met
+        self.once |= self.met | self.ever
         self.met.clear()
         self.pairs_before &= pairs
 
