@@ -113,7 +113,7 @@ def measure(url: str, connection: int, run: int, *, full: bool = True) -> None:
     policy = Policy(layout(), SyncSettings(), date(2026, 1, 5), full=full)
     begun = time.perf_counter()
     with reading(engine) as db:
-        gathered = gather(db, connection, run, policy.layout, frozenset(), full=full, every=False)
+        gathered = gather(db, connection, run, policy.layout, frozenset(), full=full, every=False, again=False)
     read = time.perf_counter()
     decided = decide(gathered.inputs, policy)
     judged = time.perf_counter()

@@ -52,7 +52,8 @@ class Staged(Survey):
 
     def _look(self) -> None:
         with reading(self.engine) as db:
-            found = gather(db, self.connection.id, self.run_id, layout(), frozenset(), full=True, every=False)
+            here = self.connection.id, self.run_id, layout(), frozenset[str]()
+            found = gather(db, *here, full=True, every=False, again=False)
         self.inputs, self.untouched, self.active = found.inputs, found.untouched, found.active
         self.set_aside, self.noted = empty(PARKED), empty(FINDING)
 
@@ -88,7 +89,7 @@ def main() -> None:
             url = f"sqlite:///{folder}/store/report.db"
             _, run = prepare(size, url, 0.04)
             words = [sys.executable, "-m", "benchmarks.report", "--one", url, str(run), folder]
-            done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
+            done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
         told = json.loads(done.stdout.splitlines()[-1])
         parts = ", ".join(
             f"{name} {told[key]:.2f}"

