@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.xdist_group("many"),
     pytest.mark.skipif(
         not os.environ.get("MAXCHIMP_TEST_MANY"),
-        reason="minutes of real schedules, upset by a busy machine: set MAXCHIMP_TEST_MANY=1 to run it",
+        reason="four minutes of real schedules, upset by a busy machine: set MAXCHIMP_TEST_MANY=1 to run it",
     ),
 ]
 
