@@ -64,31 +64,34 @@ def test_web_serves_until_it_is_stopped(ready: Desk) -> None:
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
-        assert process.stdout is not None
-        text = ""
-        while "}" not in text:
-            line = process.stdout.readline()
-            assert line, "it ended"
-            text += line
-        told = json.loads(text)
-        with urllib.request.urlopen(f"{told['url']}/tab") as answer:
-            assert "frame-ancestors http://127.0.0.1:" in answer.headers["Content-Security-Policy"]
-            assert "server" not in {name.lower() for name in answer.headers}
-        port = told["url"].rpartition(":")[2]
-        link = ready.good("web", "--port", port, "--link", "--json").json["link"]
-        assert re.fullmatch(rf"{re.escape(told['url'])}/#code=\S+", link)
-        code = link.partition("=")[2]
-        asked = urllib.request.Request(
-            f"{told['url']}/api/session",
-            json.dumps({"code": code}).encode(),
-            {"Content-Type": "application/json", "Origin": told["url"]},
-        )
-        with urllib.request.urlopen(asked) as answer:
-            assert json.load(answer)["purpose"] == "setup"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
-        assert process.stderr is not None
-        assert "Traceback" not in process.stderr.read()
+        try:
+            assert process.stdout is not None
+            text = ""
+            while "}" not in text:
+                line = process.stdout.readline()
+                assert line, "it ended"
+                text += line
+            told = json.loads(text)
+            with urllib.request.urlopen(f"{told['url']}/tab") as answer:
+                assert "frame-ancestors http://127.0.0.1:" in answer.headers["Content-Security-Policy"]
+                assert "server" not in {name.lower() for name in answer.headers}
+            port = told["url"].rpartition(":")[2]
+            link = ready.good("web", "--port", port, "--link", "--json").json["link"]
+            assert re.fullmatch(rf"{re.escape(told['url'])}/#code=\S+", link)
+            code = link.partition("=")[2]
+            asked = urllib.request.Request(
+                f"{told['url']}/api/session",
+                json.dumps({"code": code}).encode(),
+                {"Content-Type": "application/json", "Origin": told["url"]},
+            )
+            with urllib.request.urlopen(asked) as answer:
+                assert json.load(answer)["purpose"] == "setup"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+            assert process.stderr is not None
+            assert "Traceback" not in process.stderr.read()
+        finally:
+            process.kill()  # or a test that failed would wait for it
 
 
 def test_a_port_that_is_taken(ready: Desk) -> None:
