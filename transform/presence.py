@@ -71,7 +71,8 @@ def cases(seen: pd.DataFrame, *, full: bool, since: str = "") -> pd.Series:
     member = seen["m_found"] & ~archived
     entry = seen["e_found"]
     active = seen["state"] == "active"
-    by_hand = (seen["e_flag"] == "Yes") & (seen["flag"] != "Yes")
+    # Under another key nobody may have touched the flag: it is that of a copy made before the person left (R11, R18).
+    by_hand = (seen["e_flag"] == "Yes") & (seen["flag"] != "Yes") & (seen["entry_id"] == seen["was_entry"])
     wanted = archived & by_hand & (seen["status"] == "subscribed")
     again = (seen["m_last_changed"] > since).fillna(False).astype(bool) & (since != "")
     # A full cycle settles a deletion at once; a scheduled one waits until the entry changes too (R14).

@@ -199,3 +199,11 @@ def test_f4_an_old_store_leaves_an_entry_to_its_new_member_though_the_former_one
     """Made while the store was lost; the old one knows only the archived member."""
     left = (("person", ("change_member_address", 6, 11, 5)), ("person", ("archive", 6, 0, 2)))
     assert play(script(*left, ("lose",), CycleStep("sync"), ("restore", 2))).wrong == {}
+
+
+def test_r11_r18_the_flag_of_a_copy_brings_nobody_back_who_was_archived() -> None:
+    """The entry whose flag went to No is removed; its copy, made before, carries the marker and still says Yes."""
+    archived, copied = ("person", ("archive", 2, 4, 3)), ("person", ("copy_entry", 0, 10, 1))
+    more = (("person", ("archive", 6, 2, 3)), ("person", ("copy_entry", 3, 3, 2)))
+    steps = (archived, *more, copied, ("map", "PLAN"), CycleStep("sync"), ("person", ("remove_entry", 6, 7, 3)))
+    assert play(script(*steps)).wrong == {}

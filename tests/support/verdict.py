@@ -225,7 +225,8 @@ class Judge:
         first = (member[1], entry[1], tag) not in truth.met
         if not first and not by_member and not by_entry:
             return  # settled before; nothing happened since
-        reported = ("withheld", f"member:{member[1]}", tag) in findings
+        # A member that was made without the value is told of under its entry.
+        reported = any(("withheld", name, tag) in findings for name in (self._name(member), self._name(entry)))
         may_wait_here = about.basic and (bool(by_member) or first)  # what Mailchimp has stays in Mailchimp (R12)
         may_wait_there = not sends and (bool(by_entry) or first)  # R3
         surely = first and (member[1], entry[1], tag) not in truth.once
