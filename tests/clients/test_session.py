@@ -201,7 +201,7 @@ def test_d16_no_more_than_the_allowed_number_in_flight(scripted: Scripted) -> No
         with lock:
             flying += 1
             most = max(most, flying)
-        both.wait(timeout=10)  # so that two are certainly under way together
+        both.wait(timeout=60)  # so that two are certainly under way together
         with lock:
             flying -= 1
         return plain(request, **options)

@@ -54,7 +54,7 @@ def server(
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(timeout=5)
+        thread.join(timeout=60)
 
 
 def take_request(connection: socket.socket) -> None:

@@ -181,7 +181,7 @@ def _scheduled_by_prefect(server: PrefectServer) -> int:
     with requests.Session() as http:
         http.trust_env = False
         asked = {"limit": 200, "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
-        rows = http.post(f"{server.api}/flow_runs/filter", json=asked, timeout=10).json()
+        rows = http.post(f"{server.api}/flow_runs/filter", json=asked, timeout=60).json()
     return sum(row["auto_scheduled"] for row in rows)
 
 

@@ -72,7 +72,7 @@ def asked(server: PrefectServer, what: str, **filters: Any) -> list[dict[str, An
     """Rows of the server's own API."""
     with requests.Session() as http:
         http.trust_env = False
-        answer = http.post(f"{server.api}/{what}/filter", json=filters, timeout=10)
+        answer = http.post(f"{server.api}/{what}/filter", json=filters, timeout=60)
     assert answer.status_code == 200
     return list(answer.json())
 

@@ -22,10 +22,10 @@ def test_runs_until_stopped(profile: str, secret: str) -> None:
             assert lines[7].startswith("# list ")
             assert f"MAXCHIMP_MAXIMIZER_{secret}" in values
             auth = ("x", values["MAXCHIMP_MAILCHIMP_API_KEY"])
-            lists = requests.get(f"{values['MAXCHIMP_MAILCHIMP_URL']}/lists", auth=auth, timeout=10).json()
+            lists = requests.get(f"{values['MAXCHIMP_MAILCHIMP_URL']}/lists", auth=auth, timeout=60).json()
             assert lists["lists"][0]["id"] in lines[7]
             crm = values["MAXCHIMP_MAXIMIZER_URL"].partition("/M")[0].partition("/octopus")[0]
-            assert requests.get(f"{crm}/_sandbox/state", timeout=10).json()["entries"]
+            assert requests.get(f"{crm}/_sandbox/state", timeout=60).json()["entries"]
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0

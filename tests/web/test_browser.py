@@ -47,7 +47,7 @@ class Stage:
 
     def window(self, width: int = 1200, **more: Any) -> Any:
         made = self.browser.new_context(viewport={"width": width, "height": 900}, **more).new_page()
-        made.set_default_timeout(15_000)
+        made.set_default_timeout(60_000)
         made.on("dialog", lambda dialog: (self.said.append(f"dialog {dialog.message}"), dialog.dismiss()))
         made.on("pageerror", lambda error: self.said.append(f"error {error}"))
         made.on("console", lambda told: self.said.append(f"console {told.text}") if told.type == "error" else None)
@@ -155,7 +155,10 @@ def test_another_site_cannot_frame_it(stage: Stage) -> None:
     with serve(Door(Evil())) as evil:
         window = stage.window()
         window.goto(evil.url)
-        window.wait_for_timeout(700)
+        for _ in range(300):
+            if any("frame-ancestors" in told for told in stage.said):
+                break
+            window.wait_for_timeout(100)
         assert not window.frames[1].url.startswith(stage.page.url)
         assert any("frame-ancestors" in told for told in stage.said)
         window.context.close()
@@ -218,9 +221,11 @@ def test_a_login_link_works_once(stage: Stage) -> None:
     for good in (True, False):
         window = stage.window()
         window.goto(link)
-        window.get_by_role("heading", name="Connection" if good else "MailChimp", exact=True).wait_for()
+        # The page that still loads has the heading MailChimp as well: what tells the two apart is waited for.
+        shown = window.get_by_role("heading", name="Connection", exact=True) if good else window.get_by_role("alert")
+        shown.wait_for()
+        assert window.get_by_role("alert").count() == (0 if good else 1)
         assert window.url == f"{stage.page.url}/"
-        assert (window.get_by_role("alert").count() == 1) is not good
         window.context.close()
     stage.said.clear()  # the browser tells of the 401
 
@@ -306,14 +311,14 @@ def test_runs_and_sync_entire_list(stage: Stage) -> None:
     stage.town.add(2)
     window = entered(stage, "Configuration")
     window.get_by_role("button", name="Show the plan").click()
-    window.get_by_role("heading", name="Plan ").wait_for(timeout=60_000)
+    window.get_by_role("heading", name="Plan ").wait_for()
     window.get_by_text("Every change").click()
     assert axe(window) == []
     shot(window, "setup-plan")
     members = stage.town.members()
     window.get_by_label("To do exactly this").fill("SYNC")
     window.get_by_role("button", name="Sync Entire List").click()
-    window.get_by_text("is done.").first.wait_for(timeout=60_000)
+    window.get_by_text("is done.").first.wait_for()
     assert stage.town.members() == members + 2
     window.get_by_role("button", name="Runs", exact=True).click()
     window.get_by_role("heading", name="History").wait_for()

@@ -36,7 +36,7 @@ class Caller:
 
     def raw(self, method: str, body: Any, token: str = "") -> Any:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        response = self.session.post(f"{self.base}/{method}", json=body, headers=headers, timeout=5)
+        response = self.session.post(f"{self.base}/{method}", json=body, headers=headers, timeout=60)
         assert response.status_code == 200
         return response.json()
 

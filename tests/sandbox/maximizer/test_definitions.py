@@ -187,7 +187,7 @@ def test_people_over_the_control_path(make: Any) -> None:
 
     def do(action: str, **arguments: Any) -> Any:
         wish = {"do": action, "arguments": arguments}
-        return caller.session.post(f"{caller.root}/_sandbox/people", json=wish, timeout=5).json()
+        return caller.session.post(f"{caller.root}/_sandbox/people", json=wish, timeout=60).json()
 
     do("add_udf", path=r"A\Likes", kind="multi", options=["Tea", "Milk"])
     company = do("add_company", name="Salt & Quill")["result"]
@@ -200,7 +200,7 @@ def test_people_over_the_control_path(make: Any) -> None:
     do("hide", keys=[moved])
     assert caller.read({"Type": {"$EQ": "Contact"}}, {"Key": 1}) == []
     assert "error" in do("handle", request=None)
-    state = caller.session.get(f"{caller.root}/_sandbox/state", timeout=5).json()
+    state = caller.session.get(f"{caller.root}/_sandbox/state", timeout=60).json()
     assert state["entries"] == {"Company": 1, "Contact": 1}
     assert m.deletes == 0
 

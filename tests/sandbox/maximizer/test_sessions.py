@@ -59,16 +59,16 @@ def test_create_read_update_over_http(served: Any) -> None:
 
 def test_discovery_over_http(served: Any) -> None:
     web = served.root + served.maximizer.web_path
-    api = served.session.get(web, params={"request": "api"}, timeout=5).text
+    api = served.session.get(web, params={"request": "api"}, timeout=60).text
     assert api == served.root + ("/octopus" if served.generic else "/MaximizerWebData")
-    assert served.session.get(web, params={"request": "ab"}, timeout=5).text == "EsconaDemo"
-    assert "text/html" in served.session.get(web, timeout=5).headers["Content-Type"]
+    assert served.session.get(web, params={"request": "ab"}, timeout=60).text == "EsconaDemo"
+    assert "text/html" in served.session.get(web, timeout=60).headers["Content-Type"]
 
 
 def test_token_checks_over_http(served: Any) -> None:
     def verify(token: str) -> int:
         headers = {"Authorization": f"Bearer {token}"}
-        return int(served.session.get(f"{served.base}/VerifyToken", headers=headers, timeout=5).status_code)
+        return int(served.session.get(f"{served.base}/VerifyToken", headers=headers, timeout=60).status_code)
 
     assert (verify(served.token), verify("nonsense")) == (200, 401)
     assert served.raw("TokenValid", {"Token": served.token}) == {"Code": 0}
@@ -91,9 +91,9 @@ def test_session_info_mirrors_the_request(served: Any) -> None:
 
 def test_paths_outside_the_api(served: Any) -> None:
     for path in ("/", "/Data.svc/AbEntryRead", f"{served.maximizer.base_path}/Nothing"):
-        assert served.session.post(served.root + path, json={}, timeout=5).status_code == 404
-    assert served.session.post(f"{served.base}/AbEntryRead", data=b"[not json", timeout=5).status_code == 400
-    assert served.session.get(f"{served.base}/AbEntryRead", timeout=5).status_code == 405
+        assert served.session.post(served.root + path, json={}, timeout=60).status_code == 404
+    assert served.session.post(f"{served.base}/AbEntryRead", data=b"[not json", timeout=60).status_code == 400
+    assert served.session.get(f"{served.base}/AbEntryRead", timeout=60).status_code == 405
 
 
 def test_the_shorter_on_premise_path(make: Any) -> None:
@@ -164,11 +164,11 @@ def test_no_bearer_and_vendor_key(make: Any) -> None:
 
 def test_rate_limit(make: Any) -> None:
     caller = make("cloud", quirks={"rate-limit"})
-    answers = [caller.session.post(f"{caller.base}/TokenValid", json={}, timeout=5) for _ in range(31)]
+    answers = [caller.session.post(f"{caller.base}/TokenValid", json={}, timeout=60) for _ in range(31)]
     assert [answer.status_code for answer in answers] == [200] * 30 + [429]
     assert 1 <= int(answers[-1].headers["Retry-After"]) <= 11
     caller.maximizer.clock.advance(int(answers[-1].headers["Retry-After"]))
-    assert caller.session.post(f"{caller.base}/TokenValid", json={}, timeout=5).status_code == 200
+    assert caller.session.post(f"{caller.base}/TokenValid", json={}, timeout=60).status_code == 200
 
 
 def test_faults_speak_the_services_own_words(make: Any) -> None:
