@@ -150,7 +150,9 @@ def _judge(
     equal = (to_entry.value == entry).to_numpy(bool)
     if mapping.mailchimp.kind not in ("radio", "dropdown", "group"):  # there keys of different tables meet
         equal = equal | (member == own_text).to_numpy(bool)
-    same = (would == paired[0]).to_numpy(bool) | equal & ~lacking
+    # What a person chose since is no placeholder, though it reads like one (R23 knows some by sight).
+    chosen = filled & moved_member & ~moved_entry & ~first & ~member_ours & ~_by_sight(member)
+    same = (would == paired[0]).to_numpy(bool) & ~chosen | equal & ~lacking
 
     if mapping.one_way:
         verdict = np.where(same, "same", "mailchimp").astype(object)
@@ -205,9 +207,12 @@ def _movers(mapping: FieldMapping, paired: list[pd.Series], first: np.ndarray, f
 def _placeholders(mapping: FieldMapping, member: pd.Series, note: pd.Series, first: np.ndarray) -> np.ndarray:
     """Where the member holds a placeholder of ours: the note tells, at a first meeting the value itself (R23)."""
     noted = (note == PLACEHOLDER + member).to_numpy(bool)
-    if not mapping.mailchimp.required:
-        return noted
-    return noted | first & member.isin(kinds()["placeholder"]["recognised"]["values"]).to_numpy(bool)
+    return noted | first & _by_sight(member) if mapping.mailchimp.required else noted
+
+
+def _by_sight(member: pd.Series) -> np.ndarray:
+    """Where the member holds what is a placeholder in any mandatory field (R23)."""
+    return member.isin(kinds()["placeholder"]["recognised"]["values"]).to_numpy(bool)
 
 
 def _stand_ins(mapping: FieldMapping, entry: pd.Series, entry_seen: pd.Series) -> pd.Series:

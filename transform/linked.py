@@ -66,7 +66,8 @@ def linked(given: Inputs, policy: Policy, draft: Draft) -> Linked:
     ended = updates[updates["state"] == "ended"]
     kept = updates[updates["state"] != "ended"]
     unread = seen[seen["case"].isin([presence.UNREAD, presence.WAITING])]
-    judged_now = seen[seen["case"] != presence.UNREAD]
+    # What waits as last settled may be back before anybody looks again: what was told of it stays told.
+    judged_now = seen[~seen["case"].isin([presence.UNREAD, presence.WAITING])]
     moved = here[judgement.actions["action"].to_numpy() == NEW_ENTRY] if len(here) else here
     left_alone = moved[(moved["e_flag"] != "Yes") | (moved["status"] != "subscribed")]
     doubtful = left_alone[left_alone["e_flag"] == "Yes"]

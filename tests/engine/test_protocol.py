@@ -28,8 +28,8 @@ def call_of(steps: Iterable[Step], operation: str) -> int:
     number, told = 0, []
     play(script(*steps), told=told.append)
     for line in told:
-        number += line.startswith(("('mailchimp'", "('maximizer'"))
-        if f"'{operation}'" in line:
+        number += line.startswith(("  mailchimp ", "  maximizer "))
+        if f" {operation} " in line:
             return number
     raise AssertionError(f"no {operation}")
 
@@ -107,8 +107,8 @@ def test_d2_d3_d4_what_was_made_is_adopted(lag: frozenset[str]) -> None:
     steps = (first, hit("maximizer", "drop-after", "AbEntryCreate"), edit, ("wait", 400), CycleStep("sync"))
     told: list[str] = []
     assert play(script(*steps, quirks=lag), told=told.append).wrong == {}
-    assert sum("'AbEntryCreate'" in line for line in told) == 1
-    assert any("'AbEntryUpdate'" in line and "00123" in line for line in told)
+    assert sum(" AbEntryCreate " in line for line in told) == 1
+    assert any(" AbEntryUpdate " in line and "00123" in line for line in told)
 
 
 def test_c1_our_own_write_is_no_news() -> None:
@@ -157,7 +157,7 @@ def test_f4_a_lost_store_knows_people_by_what_they_carry() -> None:
     steps = (("person", ("flag", 0, 1, 0)), ("person", ("change_member_address", 0, 5, 0)), ("lose",))
     told: list[str] = []
     assert play(script(*steps, CycleStep("sync")), told=told.append).wrong == {}
-    assert not any("'AbEntryCreate'" in line for line in told)
+    assert not any(" AbEntryCreate " in line for line in told)
 
 
 def test_r07_a_store_lost_just_after_a_create_whose_entry_no_search_shows_yet() -> None:

@@ -165,6 +165,22 @@ def test_r23_a_persons_own_later_value_flows(new_office: NewOffice) -> None:
     assert shown(made, "ada@lantern.test") == TRUE_MEMBER
 
 
+def test_r23_what_a_person_takes_away_and_chooses_anew_is_theirs(new_office: NewOffice) -> None:
+    """It reads like our placeholder, but nobody wrote it for want of a value; "-" stays one by sight."""
+    made = demanding(new_office)
+    key = made.add("Ada", "Byron", "ada@lantern.test", flag="Yes")
+    made.sync()
+    member = made.by_email("ada@lantern.test")
+    assert member is not None
+    made.mailchimp.edit(member["contact_id"], {"PLAN": "", "REF": "", "JOINED": ""})
+    made.sync()
+    made.mailchimp.edit(member["contact_id"], {"PLAN": "Basic", "REF": "-", "JOINED": "2026-01-05"})
+    made.sync()
+    udfs = made.udfs(key)
+    assert (udfs["Plan"], udfs["Joined"], udfs["Reference"]) == ("Basic", "2026-01-05", None)
+    made.quiet(1)
+
+
 def test_r23_lost_store_takes_what_stands_in_for_a_placeholder(new_office: NewOffice) -> None:
     made = demanding(new_office)
     for name, value in (("ada", None), ("bob", "Real"), ("eve", "-")):

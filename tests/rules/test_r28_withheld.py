@@ -130,6 +130,20 @@ def test_r28_towards_maximizer(made: Office) -> None:
     made.quiet(1)
 
 
+def test_r28_stays_reported_when_its_person_was_archived_and_came_back(made: Office) -> None:
+    contact, _ = made.met("ada@lantern.test", {}, {})
+    made.sync()
+    made.mailchimp.edit(contact, {"REF": "x" * 31})
+    made.sync()
+    made.mailchimp.archive(contact)
+    made.sync()
+    made.mailchimp.resubscribe(contact)
+    made.sync()
+    assert withheld(made) == {"REF": "longer than 30 characters"}
+    made.quiet(1)
+    assert withheld(made) == {"REF": "longer than 30 characters"}
+
+
 def test_r28_a_new_entry_comes_without_what_it_cannot_hold(made: Office) -> None:
     long = {"FNAME": "F" * 80, "LNAME": "L" * 79, "REF": "x" * 31, "PHONE": "9" * 31, "JOINED": "2020-01-01"}
     contact = made.subscribe("ada@lantern.test", merge_fields=long)

@@ -104,10 +104,10 @@ class History:
         self.office.engine.dispose()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def note(self, *what: object) -> None:
+    def note(self, *what: object, briefly: str = "") -> None:
         line = repr(what)
         self.sum.update(line.encode())
-        self.told(line)
+        self.told(briefly or line)
 
     # ------------------------------------------------------------- between two calls
 
@@ -145,7 +145,11 @@ class History:
     def _answered(self, side: str, request: Request) -> None:
         door = self.office.doors[side]
         call = door.calls[-1]
-        self.note(side, call.operation, call.path, call.query, call.body, call.status, call.fault, call.time)
+        brief = f"  {side} {call.operation} {call.status or 'no answer'}{f' ({call.fault})' if call.fault else ''}"
+        if call.writes:
+            brief += f" {call.path} {call.body.decode(errors='replace')}"
+        facts = (side, call.operation, call.path, call.query, call.body, call.status, call.fault, call.time)
+        self.note(*facts, briefly=brief)
         if call.fault:
             self.unlucky = True
             self.played.met[side, call.operation, call.fault] += 1

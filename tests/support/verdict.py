@@ -176,7 +176,10 @@ class Judge:
         waiting, findings = self._waiting(), self._findings()
         linked: set[Record] = set()
         sure: list[Record] = []  # what a member waits with may be an identity that no longer is its entry's
-        for member, entry in self.truth.pairs():
+        pairs = list(self.truth.pairs())
+        for member, entry in pairs:
+            if self._of_a_namesake(member, entry, pairs):
+                continue
             linked |= {member, entry}
             if {self._name(member), self._name(entry)} & waiting:
                 continue
@@ -202,6 +205,12 @@ class Judge:
     def _nothing_deleted(self) -> None:
         if (self.office.mailchimp.deletes, self.office.maximizer.deletes) != (0, 0):
             self.say("removed", "something was deleted")
+
+    def _of_a_namesake(self, member: Record, entry: Record, pairs: list[tuple[Record, Record]]) -> bool:
+        """Whether who is not subscribed names an entry that was removed, and whose number another entry has taken."""
+        state = self.truth.state
+        owners = [m for m, e in pairs if e == entry and state[m]["uid"] == state[entry]["marker"]]
+        return state[member]["status"] != "subscribed" and bool(owners) and member not in owners
 
     def _same_person(self, member: Record, entry: Record) -> None:
         ours, theirs = self.truth.state[member], self.truth.state[entry]
