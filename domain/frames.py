@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,10 @@ def positions(wanted: pd.Series, keys: pd.Series) -> np.ndarray:
     return np.asarray(found.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False))
 
 
-def among(keys: pd.Series, wanted: pd.Series) -> pd.Series:
-    """Whether each key is one of ``wanted``; several times faster than ``isin`` for texts."""
-    found = pc.is_in(pa.array(keys, pa.string()), value_set=pa.array(wanted, pa.string()))
+def among(keys: pd.Series, wanted: Iterable[str]) -> pd.Series:
+    """Whether each key is one of ``wanted``. For texts ``isin`` costs many times that: it takes them one by one."""
+    known = wanted if isinstance(wanted, pd.Series) else list(wanted)
+    found = pc.is_in(pa.array(keys, pa.string()), value_set=pa.array(known, pa.string(), from_pandas=True))
     return pd.Series(found.to_numpy(zero_copy_only=False), index=keys.index)
 
 
@@ -33,3 +34,11 @@ def aligned(frame: pd.DataFrame, key: str, wanted: pd.Series, columns: Sequence[
         return frame[list(columns)].reset_index(drop=True)
     taken = {name: take(frame[name].array, place, allow_fill=True) for name in columns}
     return pd.DataFrame(taken, index=range(len(place)))
+
+
+def joined_texts(groups: pd.Series, texts: Sequence[str]) -> pd.Series:
+    """The texts of each group with commas between them, in their order; index: the groups, object dtype."""
+    table = pa.table({"group": pa.array(groups, pa.string()), "text": pa.array(texts, pa.string())})
+    lists = table.group_by("group", use_threads=False).aggregate([("text", "list")])
+    joined = pc.binary_join(lists["text_list"], ",")
+    return pd.Series(joined.to_pylist(), index=lists["group"].to_pylist(), dtype="object")

@@ -15,6 +15,7 @@ import pandas as pd
 from clients.mailchimp.listing import LIMIT
 from clients.maximizer import any_of, by_email, by_id, by_udf
 from domain import records
+from domain.frames import among
 from domain.records import KEY
 from domain.values import address_key
 from extract.reading import Reading
@@ -101,7 +102,7 @@ def _follow_markers(reading: Reading, gone: Sequence[str]) -> None:
         return
     with reading_db(reading.engine) as db:
         ours = links.links(db, reading.connection_id)
-    markers = ours.loc[ours["entry_id"].isin(gone) & (ours["unique_email_id"] != ""), "unique_email_id"]
+    markers = ours.loc[among(ours["entry_id"], gone) & (ours["unique_email_id"] != ""), "unique_email_id"]
     entries_by_marker(reading, markers.tolist())
 
 
@@ -167,10 +168,10 @@ def _for_new_members(reading: Reading) -> None:
     """
     members, entries, ours = _staged(reading, "mailchimp"), _staged(reading, "maximizer"), _linked(reading)
     members = members[members["found"].astype(bool)]
-    ours = ours[~ours["entry_id"].isin(entries.loc[~entries["found"].astype(bool), "entry_id"])]
+    ours = ours[~among(ours["entry_id"], entries.loc[~entries["found"].astype(bool), "entry_id"])]
     seen = ours.set_index("contact_id")["email"]
     moved = address_key(members["email"]) != address_key(members["contact_id"].map(seen))
-    fresh = members[moved | ~members["contact_id"].isin(ours["contact_id"])]
+    fresh = members[moved | ~among(members["contact_id"], ours["contact_id"])]
     queries = [by_udf(reading.layout.marker_ref, uid) for uid in fresh["unique_email_id"] if uid]
     queries += [by_udf(reading.layout.marker_ref, web) for web in fresh["web_id"] if web]
     queries += [by_id(*records.split_entry_id(pair)) for pair in fresh["pair"] if pair]
@@ -186,8 +187,8 @@ def _for_new_entries(reading: Reading) -> None:
     entries = entries[entries["found"].astype(bool) & (entries["email1"] != "")]
     seen = ours.set_index("entry_id")["email1"]
     moved = address_key(entries["email1"]) != address_key(entries["entry_id"].map(seen))
-    flagged = (entries["flag"] == "Yes") & ~entries["entry_id"].isin(ours["entry_id"])
-    asked = entries[flagged | (moved & entries["entry_id"].isin(ours["entry_id"]))]
+    flagged = (entries["flag"] == "Yes") & ~among(entries["entry_id"], ours["entry_id"])
+    asked = entries[flagged | (moved & among(entries["entry_id"], ours["entry_id"]))]
     known = set(address_key(_staged(reading, "mailchimp")["email"])) if len(asked) else set()
     addresses = [email for email in asked["email1"].unique() if address_key(pd.Series([email]))[0] not in known]
     found = _each(lambda email: reading.mailchimp.member(reading.list_id, email), addresses)

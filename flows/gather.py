@@ -10,7 +10,7 @@ from sqlalchemy import Connection as Database
 
 from domain import records
 from domain.changeset import READDRESSED, Inputs
-from domain.frames import aligned
+from domain.frames import aligned, among
 from domain.records import KEY, Layout
 from domain.values import address_key
 from storage import links, parking, snapshots
@@ -81,11 +81,11 @@ def blanked(inputs: Inputs, layout: Layout) -> list[str]:
 def _that_matter(entries: pd.DataFrame, members: pd.DataFrame, known: set[str]) -> pd.DataFrame:
     """Known (linked or waiting) entries, and of the others the flagged, the marked, and any member's person."""
     mail = set(address_key(members["email"])) - {""}
-    claimed = entries["entry_id"].isin(members["pair"])
+    claimed = among(entries["entry_id"], members["pair"])
     for name in ("email1", "email2", "email3"):
-        claimed |= address_key(entries[name]).isin(mail)
+        claimed |= among(address_key(entries[name]), mail)
     flagged = (entries["flag"] == "Yes") | (entries["marker"] != "")
-    return entries[claimed | flagged | entries["entry_id"].isin(known)].reset_index(drop=True)
+    return entries[claimed | flagged | among(entries["entry_id"], known)].reset_index(drop=True)
 
 
 def _holders(
@@ -105,10 +105,10 @@ def _holders(
     """
     # Also of a linked member whose address changed, or whose entry is gone: its link may end, and then it is a
     # newcomer there (R13, R16).
-    lasting = ours[~ours["entry_id"].isin(entries.loc[~entries["found"].astype(bool), "entry_id"])]
+    lasting = ours[~among(ours["entry_id"], entries.loc[~entries["found"].astype(bool), "entry_id"])]
     known_as = members["contact_id"].map(lasting.set_index("contact_id")["email"])
     new_members = members[address_key(members["email"]) != address_key(known_as)]
-    lone_entries = entries[~entries["entry_id"].isin(ours["entry_id"])]
+    lone_entries = entries[~among(entries["entry_id"], ours["entry_id"])]
     seen = entries["entry_id"].map(ours.set_index("entry_id")["email1"])
     moved = entries[address_key(entries["email1"]) != address_key(seen)]
     addresses = {*address_key(new_members["email"]), *address_key(moved["email1"])} - {""}
@@ -120,15 +120,15 @@ def _holders(
     else:
         # Whoever could hold one was read for that reason (extract.counterparts): no need to look at every link.
         known = links.links(db, connection_id, touching_run=run_id)
-        held = address_key(known["email"]).isin(addresses) | address_key(known["email1"]).isin(addresses)
-        last = known[held | known["unique_email_id"].isin(markers)]
+        held = among(address_key(known["email"]), addresses) | among(address_key(known["email1"]), addresses)
+        last = known[held | among(known["unique_email_id"], markers)]
     now = links.holding_now(db, connection_id, run_id, addresses)
     return pd.concat([last[now.columns.tolist()], now], ignore_index=True).drop_duplicates(ignore_index=True)
 
 
 def _readdressed(db: Database, connection_id: int, members: pd.DataFrame, unlinked: Collection[str]) -> frozenset[str]:
     """Unlinked members that still name the entry from which a change of their address parted them (R13)."""
-    stamped = members[members["contact_id"].isin(unlinked) & (members["pair"] != "")]
+    stamped = members[among(members["contact_id"], unlinked) & (members["pair"] != "")]
     if not len(stamped):
         return frozenset()
     parted = links.parted(db, connection_id, stamped["contact_id"], READDRESSED)

@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from domain.changeset import ChangeSet
 from domain.errors import Blocked, Misconfigured
+from domain.frames import among
 from storage import changes, runs
 from storage.engine import reading
 
@@ -42,6 +43,6 @@ def _without(decided: ChangeSet, later: pd.DataFrame) -> ChangeSet:
     busy.discard("")
     for frame in (decided.link_updates, decided.new_links):
         if len(frame):
-            hit = frame["contact_id"].isin(busy) | frame["entry_id"].isin(busy)
+            hit = among(frame["contact_id"], busy) | among(frame["entry_id"], busy)
             frame.loc[hit, ["member_hash", "entry_hash"]] = None
     return decided

@@ -234,7 +234,7 @@ def _members(picture: Picture, pairs: pd.DataFrame) -> pd.DataFrame:
     members = picture.members.reset_index(drop=True)
     own = members["status"].map(_STATUS).fillna("")
     own = own.mask((own == "") & (members["email"] == ""), "no-address")
-    own = own.mask((own == "") & address_key(members["email"]).isin(picture.erased), "erased")
+    own = own.mask((own == "") & among(address_key(members["email"]), picture.erased), "erased")
     created = picture.changes[(picture.changes["side"] == "maximizer") & (picture.changes["op"] == "create")]
     return _placed(picture, members, "mailchimp", pairs, created["contact_id"], own.mask(own == "", "other"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from domain.frames import among
 from domain.values import EMAIL, address_key
 
 KEEP = "keep"
@@ -43,9 +44,9 @@ def addresses(
                 moved_member & moved_entry & ~same,
                 renames & ~entry.str.fullmatch(EMAIL).to_numpy(bool),
                 renames & ~subscribed,
-                renames & entry.isin(taken).to_numpy() & ~same,
+                renames & among(entry, taken).to_numpy() & ~same,
                 rivals.reindex(seen.index, fill_value=False).to_numpy(),
-                follows & member.isin(held).to_numpy() & ~same,
+                follows & among(member, held).to_numpy() & ~same,
             ],
             [
                 "the address was changed on both sides",

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from domain.changeset import CELL, FINDING, NEW_LINK, PARKED, ChangeSet, Inputs, Policy, empty
+from domain.frames import among
 from domain.records import KEY, PLACEHOLDER
 from domain.values import EMAIL, address_key
 from transform import plan
@@ -69,14 +70,14 @@ class _Newcomers:
         self.new_links = empty(NEW_LINK)
         self.adopted = empty(CELL)
         members, entries = given.members, given.entries
-        lone = members["found"].astype(bool) & ~members["contact_id"].isin(known.members)
+        lone = members["found"].astype(bool) & ~among(members["contact_id"], known.members)
         # A released member's pair still leads to its former entry: stale by definition (R13).
-        released = members["contact_id"].isin([*known.released_members, *given.readdressed])
+        released = among(members["contact_id"], [*known.released_members, *given.readdressed])
         members = members.assign(pair=members["pair"].mask(released, ""))
         self.archived = members[lone & (members["status"] == "archived")]
         self.members = members[lone & (members["status"] != "archived")].reset_index(drop=True)
         person = entries["type"].isin(PEOPLE) & entries["found"].astype(bool)
-        self.entries = entries[person & ~entries["entry_id"].isin(known.entries)].reset_index(drop=True)
+        self.entries = entries[person & ~among(entries["entry_id"], known.entries)].reset_index(drop=True)
         holders = pd.concat(
             [given.holders[~given.holders["id"].isin(known.ended)], _converted(given, known)], ignore_index=True
         )
@@ -89,18 +90,20 @@ class _Newcomers:
             )
         )
         # Also who is gone, archived or out of scope by now: what waited for them is over.
-        others = entries.loc[~entries["entry_id"].isin(known.entries), "entry_id"]
+        others = entries.loc[~among(entries["entry_id"], known.entries), "entry_id"]
         self.evaluated = [
-            f"member:{key}" for key in members.loc[~members["contact_id"].isin(known.members), "contact_id"]
+            f"member:{key}" for key in members.loc[~among(members["contact_id"], known.members), "contact_id"]
         ]
         self.evaluated += [f"entry:{key}" for key in others]
         resting = list(given.resting)
         taken = list(stopped["key"]) + resting
         pairs = self.matched.pairs
         # Whatever still rests (an uncertain write) takes no part until it is settled.
-        self.pairs = pairs[~pairs["contact_id"].isin(resting) & ~pairs["entry_id"].isin(resting)]
-        self.lone_members = self.members[~self.members["contact_id"].isin([*pairs["contact_id"], *taken])]
-        self.lone_entries = self.entries[~self.entries["entry_id"].isin([*pairs["entry_id"], *taken, *known.no_create])]
+        self.pairs = pairs[~among(pairs["contact_id"], resting) & ~among(pairs["entry_id"], resting)]
+        self.lone_members = self.members[~among(self.members["contact_id"], [*pairs["contact_id"], *taken])]
+        self.lone_entries = self.entries[
+            ~among(self.entries["entry_id"], [*pairs["entry_id"], *taken, *known.no_create])
+        ]
 
     def pair(self) -> None:
         """First meetings: link, flag = Yes, marker, stamp, and every field for the first time (R2, R8, R15, R30)."""
@@ -178,7 +181,7 @@ class _Newcomers:
             plan.findings("no-address", "member:" + nameless["contact_id"], problem="member without an address")
         )
         # Somebody deleted in Mailchimp who subscribed again did so by themselves; somebody erased stays away (R18).
-        erased = address_key(lone["email"]).isin(self.given.erased)
+        erased = among(address_key(lone["email"]), self.given.erased)
         wanted = lone[(lone["status"] == "subscribed") & (lone["email"] != "") & ~erased]
         if not self.policy.entries_complete or not len(wanted):
             return
@@ -202,10 +205,11 @@ class _Newcomers:
         self.findings.append(plan.findings("no-email", "entry:" + flagged.loc[blank, "entry_id"], problem="no Email 1"))
         key = address_key(flagged["email1"])
         bad = ~blank & ~flagged["email1"].str.fullmatch(EMAIL).astype(bool)
-        archived = key.isin(address_key(self.archived["email"])) & ~blank
-        forgotten = key.isin(self.given.suppressed)
+        archived = among(key, address_key(self.archived["email"])) & ~blank
+        forgotten = among(key, self.given.suppressed)
         taken = (
-            key.isin(address_key(self.given.members.loc[self.given.members["found"].astype(bool), "email"])) & ~archived
+            among(key, address_key(self.given.members.loc[self.given.members["found"].astype(bool), "email"]))
+            & ~archived
         )
         for rows, reason, remedy in (
             (bad, "Email 1 is not an e-mail address", "mend Email 1"),
@@ -242,7 +246,7 @@ class _Newcomers:
     def _left(self, flagged: pd.DataFrame) -> pd.Series:
         """Entries whose person left under their address and came back under another: a person decides (R13, R18)."""
         waiting = self.given.parked[(self.given.parked["rule"] == "R13") & (self.given.parked["side"] == "maximizer")]
-        left = flagged["entry_id"].isin(waiting["key"])
+        left = among(flagged["entry_id"], waiting["key"])
         self.parked.append(not_subscribed(flagged.loc[left, "entry_id"]))
         return left
 
@@ -261,7 +265,7 @@ class _Newcomers:
 def _converted(given: Inputs, known: Linked) -> pd.DataFrame:
     """Holders whose entry goes by another key since it was converted: its link does not know that one yet (R11)."""
     entries = given.entries
-    moved = entries[entries["entry_id"].isin(known.entries) & ~entries["entry_id"].isin(given.links["entry_id"])]
+    moved = entries[among(entries["entry_id"], known.entries) & ~among(entries["entry_id"], given.links["entry_id"])]
     return moved[["entry_id", "email1"]].assign(id=-1, contact_id="", email="", unique_email_id="")
 
 
@@ -298,10 +302,10 @@ def _without_refused(changes: pd.DataFrame, given: Inputs) -> tuple[pd.DataFrame
     wanted, refused = name.isin(whole), name.isin(whole[waiting["held"].reindex(whole.index)])
     # What follows a create waits with it.
     made = changes.loc[refused & (changes["op"] == "create"), ["contact_id", "entry_id"]]
-    follows = changes["contact_id"].isin(made.loc[made["contact_id"] != "", "contact_id"]) & (
+    follows = among(changes["contact_id"], made.loc[made["contact_id"] != "", "contact_id"]) & (
         changes["contact_id"] != ""
     )
-    follows |= changes["entry_id"].isin(made.loc[made["entry_id"] != "", "entry_id"]) & (changes["entry_id"] != "")
+    follows |= among(changes["entry_id"], made.loc[made["entry_id"] != "", "entry_id"]) & (changes["entry_id"] != "")
     out = refused | follows
     return changes[~out].reset_index(drop=True), changes[out], (*name[wanted], *fields)
 
@@ -322,8 +326,8 @@ def _unsettled(
     busy_entries = pd.concat(
         [changes["entry_id"], skipped["entry_id"], parked.loc[parked["side"] == "maximizer", "key"]]
     )
-    busy = updates["contact_id"].isin(busy_members[busy_members != ""]) | updates["entry_id"].isin(
-        busy_entries[busy_entries != ""]
+    busy = among(updates["contact_id"], busy_members[busy_members != ""]) | among(
+        updates["entry_id"], busy_entries[busy_entries != ""]
     )
     # As Int64: a hash that shares a column with a missing one must not become a float.
     return updates.assign(**{name: updates[name].astype("Int64").mask(busy) for name in ("member_hash", "entry_hash")})
@@ -334,5 +338,5 @@ def _unchanged(updates: pd.DataFrame, changes: pd.DataFrame) -> int:
         return 0
     active = updates[updates["state"] == "active"]
     return int(
-        (~active["contact_id"].isin(changes["contact_id"]) & ~active["entry_id"].isin(changes["entry_id"])).sum()
+        (~among(active["contact_id"], changes["contact_id"]) & ~among(active["entry_id"], changes["entry_id"])).sum()
     )

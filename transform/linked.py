@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from domain.changeset import CELL, READDRESSED, Inputs, Policy, empty
+from domain.frames import among
 from domain.values import address_key
 from transform import plan, presence
 from transform.addresses import EMPTIED, KEEP, NEW_ENTRY, REFUSED, WAITS
@@ -56,7 +57,7 @@ def linked(given: Inputs, policy: Policy, draft: Draft) -> Linked:
     seen = seen.assign(
         case=presence.cases(seen, full=policy.full, since=policy.mailchimp_cursor), marker=seen["unique_email_id"]
     )
-    resting = seen["contact_id"].isin(given.resting) | seen["entry_id"].isin(given.resting)
+    resting = among(seen["contact_id"], given.resting) | among(seen["entry_id"], given.resting)
     seen.loc[resting, "case"] = presence.UNREAD
     here = seen[seen["case"].isin([presence.PRESENT, presence.RETURNED, presence.REVIVE])].reset_index(drop=True)
     judgement = _present(given, policy, draft, here)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from domain.frames import among
 from domain.values import address_key
 
 MARKER, PAIR, EMAIL = "marker", "client id", "e-mail"
@@ -49,19 +50,19 @@ def match(members: pd.DataFrame, entries: pd.DataFrame, holders: pd.DataFrame) -
     stopped = pd.concat([torn, _crowded(crowded), held, twins], ignore_index=True)
     stopped_members = stopped.loc[stopped["side"] == "mailchimp", "key"]
     stopped_entries = stopped.loc[stopped["side"] == "maximizer", "key"]
-    pairs = chosen[~chosen["contact_id"].isin(stopped_members) & ~chosen["entry_id"].isin(stopped_entries)]
+    pairs = chosen[~among(chosen["contact_id"], stopped_members) & ~among(chosen["entry_id"], stopped_entries)]
     # Whoever could be the person of a stopped record is part of the same question: it creates nothing either (R9).
-    widowed = chosen[chosen["entry_id"].isin(stopped_entries) & ~chosen["contact_id"].isin(stopped_members)]
+    widowed = chosen[among(chosen["entry_id"], stopped_entries) & ~among(chosen["contact_id"], stopped_members)]
     stopped_members = pd.concat([stopped_members, widowed["contact_id"]])
     settled = pd.concat([stopped_entries, pairs["entry_id"]])
-    lost = edges[edges["contact_id"].isin(stopped_members) & ~edges["entry_id"].isin(settled)]
+    lost = edges[among(edges["contact_id"], stopped_members) & ~among(edges["entry_id"], settled)]
     why = "{} that could be this person is held back"
     drawn = [
         _grouped("mailchimp", widowed, "contact_id", "entry_id", why.format("an entry")),
         _grouped("maximizer", lost, "entry_id", "contact_id", why.format("a member")),
     ]
     stopped = pd.concat([stopped, *drawn], ignore_index=True)
-    stopped = stopped[(stopped["side"] == "mailchimp") | stopped["key"].isin(flagged["entry_id"])]
+    stopped = stopped[(stopped["side"] == "mailchimp") | among(stopped["key"], flagged["entry_id"])]
     stopped = stopped.sort_values(["side", "key", "reason"]).drop_duplicates(["side", "key"], ignore_index=True)
     return Matched(pairs.reset_index(drop=True), stopped, _elsewhere(members, entries, pairs))
 
@@ -80,14 +81,14 @@ def _edges(members: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
     edges = pd.concat([frame[["contact_id", "entry_id"]].assign(step=step) for step, frame in steps], ignore_index=True)
     subscribed = members.loc[members["status"] == "subscribed", "contact_id"]
     flagged = entries.loc[entries["flag"] == "Yes", "entry_id"]
-    in_scope = edges["contact_id"].isin(subscribed) | edges["entry_id"].isin(flagged)
+    in_scope = among(edges["contact_id"], subscribed) | among(edges["entry_id"], flagged)
     edges = edges[in_scope].drop_duplicates(ignore_index=True)
     # A pair that leads to an entry with another's marker is stale and yields to the marker, be it this member's
     # elsewhere or another member's there (R13).
     sure = edges[edges["step"] == MARKER]
     own = edges.merge(sure[["contact_id", "entry_id"]].assign(own=True), how="left")["own"].notna().to_numpy()
-    doubtful = edges["contact_id"].isin(sure["contact_id"]) | edges["entry_id"].isin(sure["entry_id"])
-    stale = (edges["step"] == PAIR) & doubtful & ~own & edges["entry_id"].isin(marked["entry_id"])
+    doubtful = among(edges["contact_id"], sure["contact_id"]) | among(edges["entry_id"], sure["entry_id"])
+    stale = (edges["step"] == PAIR) & doubtful & ~own & among(edges["entry_id"], marked["entry_id"])
     return edges[~stale].reset_index(drop=True)
 
 
@@ -97,11 +98,11 @@ def _choose(edges: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     first = edges["order"] == edges.groupby("contact_id")["order"].transform("min")
     best = edges[first]
     several = best[best.duplicated("contact_id", keep=False)]
-    single = best[~best["contact_id"].isin(several["contact_id"])].rename(columns={"entry_id": "best"})
+    single = best[~among(best["contact_id"], several["contact_id"])].rename(columns={"entry_id": "best"})
     later = edges[~first].merge(single[["contact_id", "best"]], on="contact_id")
     agrees = (later["entry_id"] == later["best"]).groupby([later["contact_id"], later["order"]]).transform("any")
     against = later[~agrees.astype(bool)] if len(later) else later
-    chosen = single[~single["contact_id"].isin(against["contact_id"])]
+    chosen = single[~among(single["contact_id"], against["contact_id"])]
     chosen = chosen.rename(columns={"best": "entry_id", "step": "reason"})[["contact_id", "entry_id", "reason"]]
     torn = pd.concat(
         [
@@ -116,7 +117,7 @@ def _choose(edges: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _contested(chosen: pd.DataFrame, edges: pd.DataFrame, torn: pd.Series) -> pd.DataFrame:
     """Rows of ``chosen`` whose entry several members choose, or a torn one claims on the same step or a better one."""
     rank = {step: n for n, step in enumerate(STEPS)}
-    claims = edges.loc[edges["contact_id"].isin(torn), ["entry_id", "step"]]
+    claims = edges.loc[among(edges["contact_id"], torn), ["entry_id", "step"]]
     best = claims["step"].map(rank).groupby(claims["entry_id"]).min()
     claimed = chosen["entry_id"].map(best) <= chosen["reason"].map(rank)
     return chosen[chosen.duplicated("entry_id", keep=False) | claimed]
@@ -138,7 +139,7 @@ def _twins(entries: pd.DataFrame, edges: pd.DataFrame) -> pd.DataFrame:
     book = pd.DataFrame({"entry_id": entries["entry_id"], "email": address_key(entries["email1"])})
     book = book[(book["email"] != "") & book["email"].duplicated(keep=False)]
     rivals = book.merge(book, on="email", suffixes=("", "_other"))
-    rivals = rivals[(rivals["entry_id"] != rivals["entry_id_other"]) & ~rivals["entry_id"].isin(told)]
+    rivals = rivals[(rivals["entry_id"] != rivals["entry_id_other"]) & ~among(rivals["entry_id"], told)]
     return _grouped("maximizer", rivals, "entry_id", "entry_id_other", "several entries have this e-mail address")
 
 
@@ -175,7 +176,7 @@ def _claims(newcomers: pd.DataFrame, held: pd.DataFrame, on: str) -> pd.DataFram
 
 def _elsewhere(members: pd.DataFrame, entries: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     mail = pd.DataFrame({"contact_id": members["contact_id"], "email": address_key(members["email"])})
-    mail = mail[~mail["contact_id"].isin(pairs["contact_id"]) & (mail["email"] != "")]
+    mail = mail[~among(mail["contact_id"], pairs["contact_id"]) & (mail["email"] != "")]
     others = pd.concat(
         [entries[["entry_id", name]].set_axis(["entry_id", "email"], axis=1) for name in ("email2", "email3")]
     )

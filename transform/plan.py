@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from domain.changeset import CELL, CHANGE, FINDING, FLAG, MARKER, STAMP, STATUS
+from domain.frames import joined_texts
 from domain.records import PLACEHOLDER
 from transform.rules import ITEM
 
@@ -70,19 +71,19 @@ class Draft:
         # A rename or a revival leads the other fields of the same record.
         heads = heads.assign(order=heads["op"].map({"create": 0, "revive": 1, "rename": 2, "update": 3}))
         heads = heads.sort_values("order", kind="stable")
-        merged = heads.groupby("group", sort=False)["then"].agg(_merge)
+        several = heads[heads["group"].duplicated(keep=False)].groupby("group", sort=False)["then"].agg(_merge)
         heads = heads.drop_duplicates("group").set_index("group")
+        then = heads["then"].astype("object")
+        then.update(several)
         encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
         columns = [items[name].fillna("").tolist() for name in _SET]
         pieces = [encode(dict(zip(_SET, row, strict=True))) for row in zip(*columns, strict=True)]
-        joined = pd.Series(pieces, dtype="object").groupby(items["group"].to_numpy()).agg(",".join)
-        heads["fields"] = '{"set":[' + joined.reindex(heads.index) + '],"then":' + merged.reindex(heads.index) + "}"
+        joined = joined_texts(items["group"], pieces)
+        heads["fields"] = '{"set":[' + joined.reindex(heads.index) + '],"then":' + then + "}"
         return heads.reset_index(drop=True)[list(CHANGE)]
 
 
 def _merge(thens: pd.Series) -> str:
-    if len(thens) == 1:
-        return str(thens.iloc[0])
     merged: dict[str, object] = {}
     for then in reversed(thens.tolist()):
         merged.update(json.loads(then))

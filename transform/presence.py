@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from domain.frames import among
+
 _MEMBER = ("found", "email", "unique_email_id", "web_id", "status", "pair", "last_changed", "row_hash")
 _ENTRY = ("found", "type", "email1", "flag", "marker", "row_hash")
 
@@ -44,15 +46,15 @@ def view(links: pd.DataFrame, members: pd.DataFrame, entries: pd.DataFrame) -> p
         seen[f"{prefix}_row"] = seen[f"{prefix}_row"].fillna(-1).astype("int64")
         seen[f"{prefix}_found"] = seen[f"{prefix}_found"].eq(True)
     there = members["found"].astype(bool) & (members["status"] != "archived") & (members["pair"] != "")
-    unknown = members[there & ~members["contact_id"].isin(links["contact_id"])]
-    return seen.assign(e_claimed=seen["entry_id"].isin(unknown["pair"]))
+    unknown = members[there & ~among(members["contact_id"], links["contact_id"])]
+    return seen.assign(e_claimed=among(seen["entry_id"], unknown["pair"]))
 
 
 def _followed(links: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
     """Links whose entry is gone, re-keyed to the one unlinked entry that carries their marker (R11)."""
-    gone = links["entry_id"].isin(entries.loc[~entries["found"].astype(bool), "entry_id"])
+    gone = among(links["entry_id"], entries.loc[~entries["found"].astype(bool), "entry_id"])
     free = entries[
-        entries["found"].astype(bool) & (entries["marker"] != "") & ~entries["entry_id"].isin(links["entry_id"])
+        entries["found"].astype(bool) & (entries["marker"] != "") & ~among(entries["entry_id"], links["entry_id"])
     ]
     free = free[~free["marker"].duplicated(keep=False)]
     by_marker = pd.Series(free["entry_id"].to_numpy(), index=free["marker"].to_numpy(), dtype="str")
