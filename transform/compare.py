@@ -152,7 +152,8 @@ def _judge(
         equal = equal | (member == own_text).to_numpy(bool)
     # What a person chose since is no placeholder, though it reads like one (R23 knows some by sight).
     chosen = filled & moved_member & ~moved_entry & ~first & ~member_ours & ~_by_sight(member)
-    same = (would == paired[0]).to_numpy(bool) & ~chosen | equal & ~lacking
+    stored = (would == paired[0]).to_numpy(bool) & ~chosen
+    same = stored | equal & ~lacking
 
     if mapping.one_way:
         verdict = np.where(same, "same", "mailchimp").astype(object)
@@ -175,7 +176,7 @@ def _judge(
     verdict[withheld] = "withheld"
     verdict[protected] = "protected"
     waiting = np.where(towards_member, MAXIMIZER_WAITS, MAILCHIMP_WAITS)
-    kept = np.where(filled & (same | towards_member), PLACEHOLDER + would, np.where(frozen, note, ""))
+    kept = np.where(filled & (stored | towards_member), PLACEHOLDER + would, np.where(frozen, note, ""))
     waits = np.where(towards_member & member_ours, PLACEHOLDER + member, waiting)
     return pd.DataFrame(
         {
