@@ -77,6 +77,7 @@ class Inputs:
     which a newcomer claims. ``parked``: open quarantine rows; ``held`` (bool): what was refused is not tried again.
     ``resting``: targets with an open write (frozen).
     ``readdressed``: members whose stamp names the entry they left when they took another address (R13).
+    ``notes``: contact_id and notes of members without a link, as their last one knew them (R23), the latest last.
     ``suppressed``: addresses (keys) never to be made members; ``erased``: those of them never to be made entries.
     """
 
@@ -90,6 +91,7 @@ class Inputs:
     suppressed: frozenset[str] = frozenset()
     erased: frozenset[str] = frozenset()
     readdressed: frozenset[str] = frozenset()
+    notes: pd.DataFrame = field(default_factory=lambda: empty(("contact_id", "notes")))
 
 
 @dataclass
@@ -98,7 +100,8 @@ class ChangeSet:
 
     ``changes``: CHANGE columns, one row per record and side; ``fields`` is a JSON object
     ``{"set": [{field, old, new, seen, note, rule}, ...], "then": {link column: value}}``: what to write, and what the
-    link becomes once it is confirmed. ``seen`` is the other side's value that the write carries over.
+    link becomes once it is confirmed (for a new entry also ``placeholders``: what of its member is ours, tag -> value).
+    ``seen`` is the other side's value that the write carries over.
     ``new_links``: pairs accepted now (columns of the link table). ``link_updates``: id and columns of the link table
     to set before loading. ``adopted``: CELL, values to be remembered without a write (NA = leave as remembered).
     ``parked``: PARKED. ``findings``: FINDING. ``evaluated``: keys of records whose old findings no longer count.

@@ -46,7 +46,7 @@ def confirm_missing(reading: Reading, missing: dict[str, list[str]]) -> None:
 
 
 def read_named(reading: Reading) -> None:
-    """Entries that a member without a link names and that no search has shown: by key, as a search may lag (R7)."""
+    """Entries that a member names, but no link, and that no search has shown: by key, as a search may lag (R7)."""
     with reading_db(reading.engine) as db:
         keys = links.carried(db, reading.connection_id, reading.run_id)
     if len(keys) <= FEW:

@@ -60,6 +60,7 @@ def gather(
         suppressed=suppressed[0],
         erased=suppressed[1],
         readdressed=_readdressed(db, connection_id, members, fresh["mailchimp"]),
+        notes=links.last_notes(db, connection_id, fresh["mailchimp"]),
     )
     active = links.count(db, connection_id)
     return Gathered(inputs, active - int((ours["state"] == "active").sum()), active)

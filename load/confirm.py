@@ -62,6 +62,7 @@ def confirm(loading: Loading, side: str, done: Sequence[Held]) -> None:
             lost = _remember(loading, base, held, side, row)
             if side == "mailchimp":
                 _remember_filled(loading, base, write, row)
+            _remember_placeholders(base, write)
             expected = _expected(before.get(key, {}), write, side, tags)
             matches = not lost and all(_equal(row.get(name), value) for name, value in expected.items())
             loading.hashes[link, side] = digest if matches else None
@@ -142,6 +143,14 @@ def _remember_filled(loading: Loading, base: dict[str, Any], write: Write, row: 
         base["notes"][tag] = f"{PLACEHOLDER}{row[tag]}"
 
 
+def _remember_placeholders(base: dict[str, Any], write: Write) -> None:
+    """What a new entry was made without, because the member holds a placeholder of ours there (R23)."""
+    for tag, value in write.then.get("placeholders", {}).items():
+        base["mailchimp"][tag] = value
+        base["maximizer"].setdefault(tag, "")
+        base["notes"][tag] = f"{PLACEHOLDER}{value}"
+
+
 def _expected(before: Mapping[str, Any], write: Write, side: str, tags: list[str]) -> dict[str, Any]:
     """What the record should look like if nobody else touched it: as the plan saw it, with our write on top."""
     if write.op == "create":
@@ -215,6 +224,8 @@ def _update_link(db: Connection, write: Write, row: Mapping[str, Any]) -> None:
     if write.side == "mailchimp":
         values |= {name: row[name] for name in ("unique_email_id", "web_id")}
     if write.link_id is not None and values:
+        if values.get("state") == "ended":
+            links.end(db, [write.link_id], str(write.then.get("reason", "")))
         links.update(db, pd.DataFrame([{"id": write.link_id, **values}]))
 
 

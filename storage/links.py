@@ -115,12 +115,24 @@ def update(db: Connection, frame: pd.DataFrame) -> int:
 
 
 def end(db: Connection, ids: Iterable[int], reason: str) -> int:
-    """End links for good: their members and entries may be linked anew; their baselines go. How many ended."""
+    """End links for good: their members and entries may be linked anew. How many ended.
+
+    Their baselines go; notes stay for what becomes of the member next (R23).
+    """
     ids = list(ids)
     ours = and_(bulk.among(db, link.c.id, ids), _ALIVE)
     ended = db.execute(link.update().where(ours).values(state="ended", reason=reason)).rowcount
-    db.execute(baseline.delete().where(bulk.among(db, baseline.c.link_id, ids)))
+    theirs = bulk.among(db, baseline.c.link_id, ids)
+    db.execute(baseline.delete().where(theirs, baseline.c.notes == "{}"))
+    db.execute(baseline.update().where(theirs).values(mailchimp="{}", maximizer="{}"))
     return int(ended)
+
+
+def last_notes(db: Connection, connection_id: int, contact_ids: Iterable[str]) -> pd.DataFrame:
+    """Frame of ``contact_id`` and ``notes`` (JSON text) of ended links of these members, the latest last."""
+    ended = and_(link.c.connection_id == connection_id, link.c.state == "ended", baseline.c.notes != "{}")
+    named = select(link.c.contact_id, baseline.c.notes).join(baseline, baseline.c.link_id == link.c.id)
+    return bulk.read(db, named.where(ended, bulk.among(db, link.c.contact_id, contact_ids)).order_by(link.c.id))
 
 
 def parted(db: Connection, connection_id: int, contact_ids: Iterable[str], reason: str) -> set[tuple[str, str]]:
@@ -224,11 +236,12 @@ def unlinked(db: Connection, connection_id: int, run_id: int, side: str) -> list
 
 
 def carried(db: Connection, connection_id: int, run_id: int) -> list[str]:
-    """Entries that staged members without a link carry the identity of and that are not staged themselves."""
+    """Entries that staged members carry the identity of, but no link for it, and that are not staged themselves."""
     members, entries = member_snapshot, entry_snapshot
-    held = exists().where(link.c.connection_id == connection_id, link.c.contact_id == members.c.contact_id, _ALIVE)
+    same = and_(link.c.contact_id == members.c.contact_id, link.c.entry_id == members.c.pair)
+    held = exists().where(link.c.connection_id == connection_id, same, _ALIVE)
     read = exists().where(entries.c.run_id == run_id, entries.c.entry_id == members.c.pair)
-    these = and_(members.c.run_id == run_id, members.c.found, members.c.pair != "", not_(held), not_(read))
+    these = and_(members.c.run_id == run_id, members.c.found, members.c.pair != "", not_(read), not_(held))
     return list(db.execute(select(members.c.pair).where(these).distinct().order_by(members.c.pair)).scalars())
 
 

@@ -133,7 +133,7 @@ def _judge(
     # Whoever meets for the first time waits for nothing: the mapping was changed meanwhile (R30).
     note = note.mask(pd.Series(first) & note.isin([MAILCHIMP_WAITS, MAXIMIZER_WAITS]), "")
     # A value that we wrote ourselves counts as empty towards the other side (R10, R23).
-    member_ours = _placeholders(mapping, member, note, first)
+    member_ours = placeholders(mapping, member, note, first)
     own_text = entry.mask(_stand_ins(mapping, entry, entry_seen), "")
     to_member = values.to_mailchimp(mapping, own_text)
     to_entry = values.to_maximizer(mapping, member, entry, today)
@@ -205,8 +205,8 @@ def _movers(mapping: FieldMapping, paired: list[pd.Series], first: np.ndarray, f
     return np.select([mailchimp & maximizer, mailchimp, maximizer], ["both", *SIDES], default="").astype(object)
 
 
-def _placeholders(mapping: FieldMapping, member: pd.Series, note: pd.Series, first: np.ndarray) -> np.ndarray:
-    """Where the member holds a placeholder of ours: the note tells, at a first meeting the value itself (R23)."""
+def placeholders(mapping: FieldMapping, member: pd.Series, note: pd.Series, first: np.ndarray) -> np.ndarray:
+    """Where the member holds a placeholder of ours: the note tells, at a first meeting also the value itself (R23)."""
     noted = (note == PLACEHOLDER + member).to_numpy(bool)
     return noted | first & _by_sight(member) if mapping.mailchimp.required else noted
 

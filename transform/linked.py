@@ -32,7 +32,7 @@ _GONE = {
 class Linked:
     """``updates``: UPDATE columns. ``members``/``entries``: identities that links keep (no newcomers).
 
-    ``released_members``: members whose link ends now and who start anew. ``ended``: ids of links that end.
+    ``released``: members whose link ends now and who start anew -> their entry so far. ``ended``: ids of those links.
     ``no_create``: entries that must not make a member in this run. ``moved``: records per side that people edited;
     ``gone``: linked records per side that turned out to be deleted (or archived) and whose pair is settled by that.
     """
@@ -43,7 +43,7 @@ class Linked:
     parked: pd.DataFrame
     members: list[str] = field(default_factory=list)
     entries: list[str] = field(default_factory=list)
-    released_members: list[str] = field(default_factory=list)
+    released: dict[str, str] = field(default_factory=dict)
     ended: list[int] = field(default_factory=list)
     no_create: list[str] = field(default_factory=list)
     evaluated: list[str] = field(default_factory=list)
@@ -80,7 +80,7 @@ def linked(given: Inputs, policy: Policy, draft: Draft) -> Linked:
         parked=pd.concat([judgement.parked, unsure, _not_revived(gone)], ignore_index=True),
         members=[*kept["contact_id"], *unread["contact_id"]],
         entries=[*kept["entry_id"], *unread["entry_id"]],
-        released_members=list(ended["contact_id"]),
+        released=dict(zip(ended["contact_id"], ended["entry_id"], strict=True)),
         ended=[int(i) for i in ended["id"]],
         no_create=list(left_alone["entry_id"]),
         evaluated=[f"member:{key}" for key in judged_now["contact_id"]]
@@ -179,10 +179,9 @@ def _draft_departures(draft: Draft, gone: pd.DataFrame) -> None:
     """A deleted or archived member: the entry stays, its flag goes to No (R14)."""
     leaving = gone[(gone["case"] == presence.MEMBER_GONE) & (gone["e_flag"] == "Yes")]
     item = own(leaving.index, FLAG, "No", old="Yes", rule="R14")
-    then = [
-        json.dumps({"flag": "No", "flag_ours": True, "state": "left" if found else "ended"})
-        for found in leaving["m_found"]
-    ]
+    archived = json.dumps({"flag": "No", "flag_ours": True, "state": "left"})
+    deleted = json.dumps({"flag": "No", "flag_ours": True, "state": "ended", "reason": presence.MEMBER_GONE})
+    then = [archived if found else deleted for found in leaving["m_found"]]
     draft.add("maximizer", "update", leaving, item, target="entry_id", rule="R14", then=then)
 
 

@@ -39,16 +39,18 @@ def judged(
     members: pd.DataFrame,
     entries: pd.DataFrame,
     baselines: pd.DataFrame | None,
+    notes: pd.DataFrame | None = None,
 ) -> Judgement:
     """Draft the field writes of pairs; row i of every frame is the same pair (RangeIndex).
 
     ``seen``: contact_id, entry_id, marker, email, email1 (last seen, NA never), m_email, m_status, e_email1, e_flag.
-    ``baselines``: mailchimp, maximizer, notes as JSON texts, or None at a first meeting.
+    ``baselines``: mailchimp, maximizer, notes as JSON texts, or None at a first meeting. ``notes``: for that, what is
+    known of the members' values from an earlier link (a column per tag, "" nothing), or None.
     """
     settings = policy.settings
     taken, held = (_known(frame, name, given.holders[name]) for frame, name in _places(given))
     actions = addresses(seen, taken, held, email_change=settings.email_change, conflict=settings.conflict)
-    aligned = _aligned(policy, seen, members, entries, baselines)
+    aligned = _aligned(policy, seen, members, entries, baselines, notes)
     mappings = policy.layout.fields
     cells = compare(aligned, mappings, settings.conflict, policy.today)
     moved = _moved(cells, actions)
@@ -105,12 +107,17 @@ def _known(frame: pd.DataFrame, name: str, held: pd.Series) -> pd.Series:
 
 
 def _aligned(
-    policy: Policy, seen: pd.DataFrame, members: pd.DataFrame, entries: pd.DataFrame, baselines: pd.DataFrame | None
+    policy: Policy,
+    seen: pd.DataFrame,
+    members: pd.DataFrame,
+    entries: pd.DataFrame,
+    baselines: pd.DataFrame | None,
+    notes: pd.DataFrame | None,
 ) -> Aligned:
     tags = [m.tag for m in policy.layout.fields]
     if baselines is None:
         unseen = columns_of(pd.Series(["{}"] * len(seen), dtype="str"), tags)
-        return Aligned(members[tags], entries[tags], unseen, unseen, None, seen["e_flag"] == "Yes")
+        return Aligned(members[tags], entries[tags], unseen, unseen, notes, seen["e_flag"] == "Yes")
     return Aligned(
         members[tags],
         entries[tags],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import numpy as np
 import pandas as pd
 
 from domain import values
@@ -12,6 +13,7 @@ from domain.changeset import Policy
 from domain.fields import FieldMapping, kinds
 from domain.records import LAST_NAME, MAXIMIZER_WAITS, PLACEHOLDER
 from domain.values import address_key
+from transform.compare import placeholders
 
 # One row per record and field: what a create or update carries.
 ITEM = ("row", "field", "old", "new", "seen", "note", "rule", "problem")
@@ -118,6 +120,28 @@ def new_members(entries: pd.DataFrame, policy: Policy) -> pd.DataFrame:
     empty = pd.DataFrame(dict.fromkeys(policy.layout.member_tags, blank), index=entries.index)
     whole = complete_addresses(items, empty, entries, policy)
     return whole[(whole["new"] != "") | (whole["problem"] != "")]
+
+
+def without_placeholders(
+    members: pd.DataFrame, policy: Policy, notes: pd.DataFrame | None
+) -> tuple[pd.DataFrame, list[dict[str, str]]]:
+    """The members without what we wrote into them for want of a value (R23), and per row that: tag -> value.
+
+    ``notes``: as in ``pairs.judged``. Without one a placeholder that everybody knows by sight counts as ours.
+    """
+    ours: list[dict[str, str]] = [{} for _ in range(len(members))]
+    blank = values.texts([""] * len(members), members.index)
+    bare = {}
+    for mapping in policy.layout.fields:
+        held = members[mapping.tag].fillna("")
+        note = blank if notes is None else notes[mapping.tag].set_axis(members.index)
+        found = placeholders(mapping, held, note, np.ones(len(members), bool)) & (held != "").to_numpy(bool)
+        if found.any():
+            bare[mapping.tag] = members[mapping.tag].mask(pd.Series(found, index=members.index), "")
+            rows = np.flatnonzero(found)
+            for row, value in zip(rows.tolist(), held.take(rows).tolist(), strict=True):
+                ours[row][mapping.tag] = value
+    return members.assign(**bare), ours
 
 
 def new_entries(members: pd.DataFrame, policy: Policy) -> pd.DataFrame:

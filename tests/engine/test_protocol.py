@@ -166,6 +166,12 @@ def test_r07_a_store_lost_just_after_a_create_whose_entry_no_search_shows_yet() 
     assert play(script(*steps, quirks=LAG)).wrong == {}
 
 
+def test_f4_an_old_store_finds_the_entry_made_for_a_member_whose_own_it_still_knows() -> None:
+    """That one was removed and made anew; the member names the new one, which no search shows yet."""
+    steps = (("person", ("remove_entry", 1, 0, 0)), CycleStep("backfill"), ("restore", 1), CycleStep("backfill"))
+    assert play(script(*steps, quirks=LAG)).wrong == {}
+
+
 def test_r09_r16_a_member_whose_entry_is_gone_does_not_pass_over_one_that_holds_its_address() -> None:
     """That other entry is linked, has no flag, and took the address long ago."""
     taken = (("person", ("change_entry_address", 7, 8, 2)), ("person", ("flag", 7, 2, 3)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from harness import Office
 
 from storage import connections
@@ -178,6 +179,70 @@ def test_r23_what_a_person_takes_away_and_chooses_anew_is_theirs(new_office: New
     made.sync()
     udfs = made.udfs(key)
     assert (udfs["Plan"], udfs["Joined"], udfs["Reference"]) == ("Basic", "2026-01-05", None)
+    made.quiet(1)
+
+
+def own_only(made: Office, key: tuple[str, int]) -> None:
+    """The entry has its own UDF value and none of the member's placeholders."""
+    udfs = made.udfs(key)
+    assert udfs["Billing ZIP"] == "94105"
+    assert {udfs[name] for name in UDFS.values() if name != "Billing ZIP"} == {None}
+    assert {made.entry(key)[name] for name in BASICS} == {""}
+    assert set(made.entry(key)["Address"].values()) == {""}
+
+
+@pytest.mark.parametrize("store", ["kept", "lost"])
+def test_r10_r16_r23_an_entry_is_made_anew_without_the_placeholders_of_its_member(
+    new_office: NewOffice, store: str
+) -> None:
+    """Without a store those that everybody knows by sight are left out."""
+    made = demanding(new_office)
+    key = made.add("Ada", "Byron", "ada@lantern.test", flag="Yes", udfs={r"Marketing\Billing ZIP": "94105"})
+    made.sync()
+    made.maximizer.remove(key)
+    if store == "lost":
+        lost(made)
+    made.backfill()
+    (again,) = made.entries("ada@lantern.test")
+    if store == "kept":
+        own_only(made, again)
+    udfs = made.udfs(again)
+    assert (udfs["Reference"], udfs["Photo"], udfs["Billing ZIP"]) == (None, None, "94105")
+    assert {made.entry(again)[name] for name in BASICS} == {""}
+    made.quiet(1)
+    made.maximizer.edit(again, {r"Marketing\Loyalty Points": 5, r"Marketing\Reference": "R-5"})
+    made.sync()
+    assert (made.merge("ada@lantern.test")["POINTS"], made.merge("ada@lantern.test")["REF"]) == (5, "R-5")
+    made.quiet(1)
+
+
+def test_r13_r23_a_new_address_takes_no_placeholder_to_its_new_entry(new_office: NewOffice) -> None:
+    made = demanding(new_office)
+    made.add("Ada", "Byron", "ada@lantern.test", flag="Yes", udfs={r"Marketing\Billing ZIP": "94105"})
+    made.sync()
+    member = made.by_email("ada@lantern.test")
+    assert member is not None
+    made.mailchimp.change_email(member["contact_id"], "lovelace@lantern.test")
+    made.sync()
+    made.sync()
+    (new,) = made.entries("lovelace@lantern.test")
+    own_only(made, new)
+    made.quiet(1)
+
+
+def test_r09_r23_who_meets_another_entry_brings_it_no_placeholder(new_office: NewOffice) -> None:
+    """Its own entry is gone; the one that has its address too is empty where the first one was."""
+    made = demanding(new_office)
+    made.set(conflict="mailchimp")
+    key = made.add("Ada", "Byron", "ada@lantern.test", flag="Yes", udfs={r"Marketing\Billing ZIP": "94105"})
+    made.sync()
+    made.maximizer.remove(key)
+    other = made.add("Ada", "Byron", "ada@lantern.test")
+    made.clock.advance(3 * DAY)  # today is another one
+    made.backfill()
+    made.backfill()
+    assert made.entries("ada@lantern.test") == [other]
+    own_only(made, other)
     made.quiet(1)
 
 

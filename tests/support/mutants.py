@@ -233,7 +233,7 @@ MUTANTS = (
     ),
     Mutant(
         "E2 archived addresses are left out of a batch",
-        "transform/decide.py",
+        "transform/newcomers.py",
         'archived = among(key, address_key(self.archived["email"])) & ~blank',
         "archived = blank & ~blank",
         _rules("test_r18_consent", "test_r18_an_archived_stranger_is_never_revived_by_a_newcomer"),

@@ -158,6 +158,8 @@ class Truth:
         placeholder = FIELDS[tag].ours
         # R23 knows some by sight; the others are equal at a first meeting, as Mailchimp would store an empty value.
         known = placeholder == "-" or (member, tag) in self.by_us or (member[1], entry[1], tag) not in self.met
+        # Whoever emptied the entry has that in Mailchimp which stands there for nothing.
+        known |= bool(emptied := self.edits.get((entry, tag))) and emptied[-1].value == ""
         return bool(placeholder) and theirs == "" and ours == placeholder and known
 
     def apart(self, member: Record, entry: Record) -> bool:
