@@ -98,6 +98,7 @@ def _inputs(engine: Engine, connection: Connection, person: Person, layout: Layo
             resting=frozenset(person.resting),
             suppressed=_suppressed(db, connection, addresses, "forgotten", "erased"),
             erased=_suppressed(db, connection, addresses, "erased"),
+            notes=links.last_notes(db, connection.id, [] if person.link else [person.contact_id or ""]),
         )
 
 
