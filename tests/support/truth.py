@@ -243,9 +243,11 @@ class Truth:
         self.remember_agreement(delivered=False)
 
     def perhaps_agreed(self) -> None:
-        """After a cycle that was disturbed or broke off: what agrees now may have been seen so."""
-        for member, entry in self.pairs():
-            self.once |= {(member[1], entry[1], tag) for tag in self.mapped if self.agree(member, entry, tag)}
+        """After a cycle that was disturbed or broke off: what agrees now, or did when it began, may be seen so."""
+        for state in (self.state, self.before_cycle):
+            for member, entry in self.pairs(state):
+                agreed = (tag for tag in self.mapped if self.agree(member, entry, tag, state))
+                self.once |= {(member[1], entry[1], tag) for tag in agreed}
 
     def remember_agreement(self, *, delivered: bool = True) -> None:
         """After a cycle that nothing disturbed: fields that agree have met, and their edits have arrived."""
