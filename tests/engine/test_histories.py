@@ -17,7 +17,7 @@ from sandbox.faults import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 # So many of them fit into a normal run; ``script/histories`` plays thousands.
-NUMBER = int(os.environ.get("MAXCHIMP_HISTORIES", "100"))
+NUMBER = int(os.environ.get("MAXCHIMP_HISTORIES", "200"))
 
 
 @pytest.fixture
