@@ -29,4 +29,5 @@ def read_entries(reading: Reading, since: str = "") -> Read:
 
 def _modified(row: object) -> str:
     value = get(row, "LastModifyDate") if isinstance(row, dict) else ""
-    return str((get(value, "Value") if isinstance(value, dict) else value) or "")
+    moment = str((get(value, "Value") if isinstance(value, dict) else value) or "")
+    return moment if moment > "1970" else ""  # a date that was never set reads as the year 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clients.maximizer import queries
 from clients.maximizer.queries import PEOPLE, Query
-from clients.maximizer.rows import KEY_ONLY, Row, Scope, id_of, key_of, look, respell, scope_of
+from clients.maximizer.rows import KEY_ONLY, Row, Scope, check_time, id_of, key_of, look, respell, scope_of
 from domain.errors import Ambiguous, BrokenAnswer, NotFound, Refused
 
 if TYPE_CHECKING:
@@ -196,6 +196,7 @@ def _rows(data: Any, scope: Scope) -> list[Row]:
 def _named(row: Row) -> Row:
     """The row with its identity in the detailed key, where a server tells it in the key string only."""
     client_id, number = id_of(row)
+    check_time(row)
     return {**row, "Key": {"Value": key_of(row), "ID": client_id, "Number": number}}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from domain.errors import BrokenAnswer
@@ -104,6 +105,16 @@ def id_of(row: Row) -> tuple[str, int]:
     if len(parts) == 3 and parts[1] and _is_number(parts[2]):
         return parts[1], int(parts[2])
     raise _broken("an entry without Client ID and Contact Number")
+
+
+def check_time(row: Row) -> None:
+    """Raises BrokenAnswer where the time of the last change is there and is no ISO time."""
+    moment = look(row, "LastModifyDate")
+    moment = look(moment, "Value") if isinstance(moment, dict) else moment
+    try:
+        datetime.fromisoformat(moment or "1970-01-01")
+    except (TypeError, ValueError):
+        raise _broken("the time of an entry's last change is none") from None
 
 
 def _is_number(value: Any) -> bool:

@@ -63,7 +63,8 @@ def _field(row: Row) -> Row:
     ref = plain(look(row, "Key"))
     name = _name(row, ref)
     kind = str(look(row, "Type") or "").replace("TxDictionary<", "EnumField<").replace("<UdfTableItem>", "<StringItem>")
-    applies_to = [str(one) for one in look(row, "AppliesTo") or [] if isinstance(one, str)]
+    applies_to = look(row, "AppliesTo")
+    applies_to = [one for one in applies_to if isinstance(one, str)] if isinstance(applies_to, list) else []
     attributes = look(row, "Attributes")
     formula = bool(look(row, "Formula", "Rule"))
     return {

@@ -162,6 +162,41 @@ def test_a8_data_that_is_no_list_is_never_no_rows(maximizer_script: Scripted, da
         list(made.client.people(["LastName"]))
 
 
+@pytest.mark.parametrize(
+    ("moment", "good"),
+    [
+        (None, True),
+        ("", True),
+        ("2026-01-05T09:00:00Z", True),
+        ({"Value": "0001-01-01T00:00:00"}, True),
+        ("x", False),
+        ([{}], False),
+        (20260105, False),
+        ({"Value": {}}, True),
+        ({"Value": "05.01.2026"}, False),
+    ],
+)
+def test_a8_a_time_of_change_that_is_none(maximizer_script: Scripted, moment: Any, good: bool) -> None:
+    row = {"Key": {"Value": "k", "ID": "0010C", "Number": 0}, "LastModifyDate": moment}
+    rows = [(200, {"Code": 0, "AbEntry": {"Data": data}}) for data in ([row], [], [])]
+    made = maximizer_script(SIGNED_IN, *rows)
+    if good:
+        assert len([row for page in made.client.people(["LastName"]) for row in page]) == 1
+        return
+    with pytest.raises(BrokenAnswer, match="the time of an entry's last change is none"):
+        list(made.client.people(["LastName"]))
+
+
+@pytest.mark.parametrize("applies_to", [None, 5, 0.5, "AbEntry", {}, ["AbEntry", 7]])
+def test_a8_a_definition_that_does_not_say_for_whom_is_for_everybody(
+    maximizer_script: Scripted, applies_to: Any
+) -> None:
+    row = {"Key": "Udf/$TYPEID(9)", "Name": "Taste", "Type": "StringField", "AppliesTo": applies_to}
+    made = maximizer_script(SIGNED_IN, *[(200, {"Code": 0, "Schema": {"Data": [row]}})] * 4)
+    (field,) = made.client.fields()
+    assert {"Individual", "Contact"} <= set(field["applies_to"])
+
+
 @pytest.mark.parametrize("made_of", [None, {}, [], {"Key": None}, {"Key": ""}, {"Key": {"ID": "x"}}, {"Key": 5}])
 def test_a_create_without_a_key_is_ambiguous(maximizer_script: Scripted, made_of: Any) -> None:
     made = maximizer_script(SIGNED_IN, (200, {"Code": 0, "AbEntry": {"Data": made_of}}))
