@@ -66,7 +66,8 @@ def confirm(loading: Loading, side: str, done: Sequence[Held]) -> None:
             expected = _expected(before.get(key, {}), write, side, tags)
             matches = not lost and all(_equal(row.get(name), value) for name, value in expected.items())
             loading.hashes[link, side] = digest if matches else None
-            put.append({"link_id": link, **{name: json.dumps(base[name], ensure_ascii=False) for name in base}})
+            if write.then.get("state") != "ended":  # else its baseline goes with it
+                put.append({"link_id": link, **{name: json.dumps(base[name], ensure_ascii=False) for name in base}})
             changes.mark(db, [write.id], "done", outcome=key, finished_at=loading.now())
             if write.op == "create":
                 _tell_follower(db, loading, write, key, link, news.get(write.id, ()))

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from harness import FLAG, Office, office
 
+from storage import links
+from storage.engine import reading
+
 
 @pytest.fixture
 def new_office(tmp_path: Path) -> Iterator[Callable[..., Office]]:
@@ -36,6 +39,18 @@ def test_r14_a_full_cycle_settles_an_archived_member_that_a_scheduled_one_has_se
     assert made.entry(key)["udfs"][FLAG] == "Yes"
     made.backfill()
     assert made.entry(key)["udfs"][FLAG] == "No"
+    made.quiet()
+
+
+def test_r14_of_a_member_deleted_for_good_no_value_is_kept(new_office: Callable[..., Office]) -> None:
+    made = new_office()
+    contact_id = made.subscribe("ann@lantern.test", "Ann", "Reed")
+    made.sync()
+    made.mailchimp.delete_permanently(contact_id)
+    made.backfill()
+    with reading(made.engine) as db:
+        kept = links.baselines(db)
+    assert "Reed" not in "".join([*kept["mailchimp"], *kept["maximizer"]])
     made.quiet()
 
 
