@@ -95,7 +95,7 @@ class PlanView:
         lines: list[tuple[str, ...]] = []
         for position, item in enumerate(row["fields"]):
             old, new = (self._value(item["field"], item[name]) for name in ("old", "new"))
-            if not new and item["field"] in ("#stamp", "#marker"):
+            if not new and (item["field"] in ("#stamp", "#marker") or item["note"] == "from-new-member"):
                 new = "(as soon as the other side has made its record)"
             name = OWN_FIELDS.get(item["field"], item["field"])
             lines.append((_who(row) if position == 0 else "", name, old, new or "(empty)", item["rule"] or row["rule"]))
@@ -157,7 +157,9 @@ def _change(row: Mapping[Any, Any]) -> dict[str, Any]:
         "entry": row["entry_id"],
         "rule": row["rule"],
         "state": row["state"],
-        "fields": [{name: item.get(name, "") or "" for name in ("field", "old", "new", "rule")} for item in items],
+        "fields": [
+            {name: item.get(name, "") or "" for name in ("field", "old", "new", "note", "rule")} for item in items
+        ],
     }
 
 

@@ -56,6 +56,13 @@ class MailchimpField:
             return today.isoformat() if self.kind == "date" else f"{today:%m-%d}"
         return text
 
+    @property
+    def filled_tags(self) -> tuple[str, ...]:
+        """What a placeholder of the whole field fills: the field itself, of an address its required parts (R22)."""
+        if self.kind != "address" or "." in self.tag:
+            return (self.tag,)
+        return tuple(f"{self.tag}.{part}" for part in kinds()["address"]["required"])
+
 
 @dataclass(frozen=True)
 class MaximizerField:

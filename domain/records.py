@@ -34,6 +34,10 @@ LAST_NAME = "LastName"
 # cannot hold it.
 PLACEHOLDER = "placeholder:"
 MAILCHIMP_WAITS, MAXIMIZER_WAITS = "mailchimp-waits", "maximizer-waits"
+# What only a new member itself can tell its entry: planned without a value, filled in when the member is there (R52).
+FROM_NEW = "from-new-member"
+# Somebody emptied a mandatory field in Mailchimp: it gets no placeholder again (R22).
+LEFT_EMPTY = "left-empty"
 
 # The parts of a basic field that hold its value, in Maximizer's detailed form (Maximizer fact sheet 4.3).
 _DETAIL = ("Value", "Address", "Number")

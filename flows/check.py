@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -20,8 +20,9 @@ from flows.prepare import NO_GROUPS, check_identity, read_list, resolve
 from flows.services import Opener, Services, connect
 from flows.settings import Settings
 from flows.setup import account_summary, check_web_url
-from storage import connections, leases, schema
+from storage import changes, connections, leases, schema
 from storage.connections import Connection
+from storage.engine import reading
 
 MARKER_LENGTH = 29  # R8
 USUAL_FIELD_LIMIT = 30  # merge fields of an audience on common plans, Mailchimp fact sheet section 9
@@ -276,7 +277,8 @@ class Check:
         }
         if tags:
             yield (
-                f"mandatory in Mailchimp and not mapped: {', '.join(sorted(tags))}; new members get a placeholder",
+                f"mandatory in Mailchimp and not mapped: {self._filled(tags)}; new members get a placeholder, "
+                "members that exist are left alone",
                 "map them, or make them optional in Mailchimp",
             )
         refs = {m.maximizer.ref for m in self.mappings if not m.broken}
@@ -288,6 +290,12 @@ class Check:
             )
         if not tags and not names:
             yield "every mandatory field is mapped", ""
+
+    def _filled(self, tags: Iterable[str]) -> str:
+        """The tags, each with the number of members that we made with a placeholder there."""
+        with reading(self.engine) as db:
+            numbers = {tag: changes.placeholders(db, self.known.id, tag) for tag in sorted(tags)}
+        return ", ".join(f"{tag} ({number} filled so far)" if number else tag for tag, number in numbers.items())
 
     # ---------------------------------------------------------------- Mailchimp's own rules
 

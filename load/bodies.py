@@ -15,8 +15,9 @@ from load.context import Item, Loading, Write
 def member_body(loading: Loading, write: Write, held: Mapping[str, Any]) -> dict[str, Any]:
     """The body of a create or an update; ``held`` is the member as re-read, {} for a new one.
 
-    Merge fields go with all mandatory ones (Mailchimp checks them in every request) at the member's own values, and a
-    touched address goes whole; absent keys stay as they are (Mailchimp fact sheet sections 6 and 9).
+    It changes what the plan says and nothing else. Beside that travel, at the member's own values, the mapped mandatory
+    merge fields (Mailchimp looks for them in every request that holds merge fields) and the other parts of a touched
+    address; absent keys stay as they are (Mailchimp fact sheet sections 6 and 9).
     """
     body: dict[str, Any] = {}
     merge: dict[str, Any] = {}
@@ -41,7 +42,7 @@ def member_body(loading: Loading, write: Write, held: Mapping[str, Any]) -> dict
     for tag, changed in parts.items():
         merge[tag] = _address(current.get(tag), changed)
     if merge:
-        body["merge_fields"] = {**_mandatory(loading, current, merge), **merge}
+        body["merge_fields"] = {**_companions(loading, current, merge), **merge}
     if interests:
         body["interests"] = interests
     if write.op == "create":
@@ -71,22 +72,20 @@ def _address(current: Any, changed: Mapping[str, str]) -> Any:
     return {part: text for part, text in whole.items() if text or part in needed or part == "addr2"}
 
 
-def _mandatory(loading: Loading, current: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Every mandatory merge field that is not sent anyway, as the member has it, else its placeholder (R22)."""
-    values: dict[str, Any] = {}
-    for field in loading.required:
-        if field.tag in sent:
-            continue
-        own = current.get(field.tag)
-        values[field.tag] = own if own not in (None, "") else _placeholder(loading, field)
-    return values
+def _companions(loading: Loading, current: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Mapped mandatory merge fields that the member has a value for, as they are (R22)."""
+    mapped = {mapping.tag.partition(".")[0] for mapping in loading.layout.fields if not mapping.broken}
+    return {
+        field.tag: current[field.tag]
+        for field in loading.required
+        if field.tag in mapped and field.tag not in sent and current.get(field.tag) not in (None, "")
+    }
 
 
-def _placeholder(loading: Loading, field: MailchimpField) -> Any:
-    text = str(field.placeholder(loading.today))
-    if field.kind == "address":
-        return dict.fromkeys(kinds()["address"]["required"], text)
-    return mailchimp_wire(field, text)
+def lacks_mandatory(loading: Loading, body: Mapping[str, Any]) -> bool:
+    """Whether a mandatory merge field does not travel with an update: Mailchimp must not insist on it then (R22)."""
+    merge = body.get("merge_fields")
+    return merge is not None and any(merge.get(field.tag) in (None, "") for field in loading.required)
 
 
 def entry_data(loading: Loading, write: Write) -> dict[str, Any]:

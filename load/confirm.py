@@ -61,8 +61,10 @@ def confirm(loading: Loading, side: str, done: Sequence[Held]) -> None:
             base = remembered.setdefault(link, {"mailchimp": {}, "maximizer": {}, "notes": {}})
             lost = _remember(loading, base, held, side, row)
             if side == "mailchimp":
-                _remember_filled(loading, base, write, row)
+                _remember_country(loading, base, write, row)
             _remember_placeholders(base, write)
+            if write.op == "create":
+                _remember_rest(loading, base, write)
             expected = _expected(before.get(key, {}), write, side, tags)
             matches = not lost and all(_equal(row.get(name), value) for name, value in expected.items())
             loading.hashes[link, side] = digest if matches else None
@@ -70,7 +72,7 @@ def confirm(loading: Loading, side: str, done: Sequence[Held]) -> None:
                 put.append({"link_id": link, **{name: json.dumps(base[name], ensure_ascii=False) for name in base}})
             changes.mark(db, [write.id], "done", outcome=key, finished_at=loading.now())
             if write.op == "create":
-                _tell_follower(db, loading, write, key, link, news.get(write.id, ()))
+                _tell_follower(db, loading, write, key, link, news.get(write.id))
             else:
                 _update_link(db, write, row)
             if lost:
@@ -129,10 +131,10 @@ def _remember(loading: Loading, base: dict[str, Any], held: Held, side: str, row
     return lost
 
 
-def _remember_filled(loading: Loading, base: dict[str, Any], write: Write, row: Mapping[str, Any]) -> None:
-    """What nobody entered: placeholders that had to go along (R22), and the country Mailchimp adds to an address."""
+def _remember_country(loading: Loading, base: dict[str, Any], write: Write, row: Mapping[str, Any]) -> None:
+    """The country that Mailchimp adds to an address without one: nobody entered it."""
     sent = {item.field for item in write.items}
-    touched = {name.partition(".")[0] for name in sent if "." in name} | {field.tag for field in loading.required}
+    touched = {name.partition(".")[0] for name in sent if "." in name}
     for mapping in loading.layout.fields:
         tag = mapping.tag
         if tag in sent or tag.partition(".")[0] not in touched or base["mailchimp"].get(tag) or not row[tag]:
@@ -150,6 +152,24 @@ def _remember_placeholders(base: dict[str, Any], write: Write) -> None:
         base["mailchimp"][tag] = value
         base["maximizer"].setdefault(tag, "")
         base["notes"][tag] = f"{PLACEHOLDER}{value}"
+
+
+def _remember_rest(loading: Loading, base: dict[str, Any], write: Write) -> None:
+    """A pair that we made has been seen in every field, also where nothing was written (R31).
+
+    The new record was made without it; its partner holds nothing either, or what the plan names as ``unsent``.
+    """
+    side = write.side
+    other = "maximizer" if side == "mailchimp" else "mailchimp"
+    unsent, waits = write.then.get("unsent", {}), write.then.get("waits", ())
+    for mapping in loading.layout.fields:
+        tag = mapping.tag
+        if mapping.broken or mapping.one_way or tag in base[side]:
+            continue
+        base[side][tag] = ""
+        base[other][tag] = unsent.get(tag, "")
+        if tag in waits:
+            base["notes"][tag] = f"{other}-waits"
 
 
 def _expected(before: Mapping[str, Any], write: Write, side: str, tags: list[str]) -> dict[str, Any]:
@@ -253,7 +273,7 @@ def _news(
 
 
 def _tell_follower(
-    db: Connection, loading: Loading, write: Write, key: str, link: int, news: Sequence[Mapping[str, str]]
+    db: Connection, loading: Loading, write: Write, key: str, link: int, news: Sequence[Mapping[str, str]] | None
 ) -> None:
     """Tell the change that completes a create (stamp, marker) which record it is about, and what else it has to say."""
     if write.side == "mailchimp":

@@ -14,7 +14,7 @@ from domain.changeset import STAMP, STATUS
 from domain.errors import Ambiguous, MaxchimpError, NotFound, Refused
 from domain.records import EMAIL, PLACEHOLDER
 from domain.values import ascii_lower
-from load.bodies import member_body
+from load.bodies import lacks_mandatory, member_body
 from load.confirm import Held, confirm
 from load.context import Item, Loading, Write, windows
 from load.outcome import attempted, close_failed, close_unsent, park, reworded, sent, skip
@@ -121,8 +121,8 @@ def update_members(loading: Loading, planned: Sequence[Write]) -> None:
 
 
 def _update(loading: Loading, window: Sequence[Write]) -> None:
-    # The stamp is ours alone: nothing of a person can be overwritten, unless mandatory fields have to go along.
-    blind = [w for w in window if not loading.required and all(item.field == STAMP for item in w.items)]
+    # The stamp is ours alone: nothing of a person can be overwritten.
+    blind = [w for w in window if all(item.field == STAMP for item in w.items)]
     seen = [w for w in window if w not in blind]
     rows = loading.each(lambda w: attempted(lambda: loading.mailchimp.member(loading.list_id, w.contact_id)), seen)
     held: dict[int, Mapping[str, Any]] = {write.id: {} for write in blind}
@@ -164,7 +164,7 @@ def _write(loading: Loading, write: Write, held: Mapping[str, Any]) -> tuple[Wri
 
 
 def _patch(loading: Loading, write: Write, body: dict[str, Any], *, lenient: bool = False) -> Mapping[str, Any]:
-    revive = write.op == "revive"
+    revive, lenient = write.op == "revive", lenient or lacks_mandatory(loading, body)
     return loading.mailchimp.update_member(loading.list_id, write.contact_id, body, revive=revive, lenient=lenient)
 
 

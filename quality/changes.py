@@ -86,8 +86,8 @@ def item_checks(policy: Policy) -> list[Check]:
 def mandatory(policy: Policy) -> tuple[str, ...]:
     """Tags that every new member carries: mandatory, and with a placeholder where there is no value (R22)."""
     mapped = [m.mailchimp for m in policy.layout.fields if m.mailchimp.required and not (m.broken or m.one_way)]
-    wanted = [field.tag for field in (*mapped, *policy.unmapped_required) if field.placeholder(policy.today)]
-    return tuple(dict.fromkeys(wanted))
+    fields = [field for field in (*mapped, *policy.unmapped_required) if field.placeholder(policy.today)]
+    return tuple(dict.fromkeys(tag for field in fields for tag in field.filled_tags))
 
 
 # ------------------------------------------------------------------ JSON -> flat frames

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, li
 from sqlalchemy.exc import IntegrityError
 
 from domain.errors import Incomplete
+from domain.records import FROM_NEW
 from storage import bulk
 from storage.engine import begin
 from storage.leases import Lease
@@ -97,6 +98,14 @@ def conflicts(db: Connection, connection_id: int, *, run_id: int | None = None, 
     return pd.DataFrame(found, columns=columns).astype({"link_id": "Int64"})
 
 
+def placeholders(db: Connection, connection_id: int, tag: str) -> int:
+    """How many members were made with a placeholder in this merge field (of an address: in its first line)."""
+    made = [change.c.connection_id == connection_id, change.c.side == "mailchimp", change.c.op == "create"]
+    holds = or_(*(change.c.fields.contains(f'"field":"{name}",', autoescape=True) for name in (tag, f"{tag}.addr1")))
+    statement = select(func.count()).where(*made, change.c.state == "done", holds)
+    return int(db.execute(statement).scalar_one())
+
+
 def open_changes(db: Connection, connection_id: int) -> pd.DataFrame:
     """Changes whose effect is not known, or that wait for a person: sent, ambiguous, held."""
     ours = and_(change.c.connection_id == connection_id, _OPEN)
@@ -130,17 +139,23 @@ def mark(db: Connection, ids: Iterable[int], state: str, **columns: Any) -> int:
 
 
 def follow(
-    db: Connection, run_id: int, side: str, target: str, more: Sequence[Mapping[str, str]] = (), **columns: Any
+    db: Connection,
+    run_id: int,
+    side: str,
+    target: str,
+    told: Sequence[Mapping[str, str]] | None = None,
+    **columns: Any,
 ) -> int:
     """Fill in columns of a run's planned change of one record, named by its target; how many (0 or 1).
 
-    ``more``: fields to set beside those that were planned (old, new, seen, note, rule).
+    ``told``: fields that were planned without a value (``FROM_NEW``), as the new member tells them; the others go.
     """
     same = and_(change.c.run_id == run_id, change.c.side == side, change.c.target == target, _PLANNED)
-    planned = db.execute(select(change.c.fields).where(same)).scalar_one_or_none() if more else None
-    if planned is not None:
+    planned = db.execute(select(change.c.fields).where(same)).scalar_one_or_none() if told is not None else None
+    if planned is not None and told is not None:
         body = json.loads(planned)
-        columns["fields"] = json.dumps({**body, "set": [*body["set"], *more]}, ensure_ascii=False)
+        known = [item for item in body["set"] if item["note"] != FROM_NEW]
+        columns["fields"] = json.dumps({**body, "set": [*known, *told]}, ensure_ascii=False)
     return int(db.execute(change.update().where(same).values(columns)).rowcount)
 
 

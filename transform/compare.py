@@ -14,7 +14,7 @@ import pandas as pd
 
 from domain import values
 from domain.fields import FieldMapping, kinds
-from domain.records import LAST_NAME, MAILCHIMP_WAITS, MAXIMIZER_WAITS, PLACEHOLDER
+from domain.records import LAST_NAME, LEFT_EMPTY, MAILCHIMP_WAITS, MAXIMIZER_WAITS, PLACEHOLDER
 
 CELLS = (
     "row", "tag", "verdict", "conflict", "moved", "mailchimp", "maximizer", "mailchimp_seen", "maximizer_seen", "value",
@@ -66,6 +66,8 @@ def _column(pairs: Aligned, mapping: FieldMapping, conflict: str, today: date) -
     if notes is not None:
         touched |= notes.isin([MAILCHIMP_WAITS, MAXIMIZER_WAITS]).to_numpy()
         touched |= (notes.str.startswith(PLACEHOLDER) & (now[1] != "")).to_numpy(bool)
+    if mapping.mailchimp.required:  # it may have become so since
+        touched |= ((now[0] == "") & (now[1] == "")).to_numpy(bool)
     touched |= _unpaired(mapping, now[0], "mailchimp") | _unpaired(mapping, now[1], "maximizer")
     rows = np.flatnonzero(touched)
     if not len(rows):
@@ -93,6 +95,7 @@ def _unpaired(mapping: FieldMapping, sets: pd.Series, side: str) -> np.ndarray:
 
 def _verdicts(
     same: np.ndarray,
+    lacking: np.ndarray,
     first: np.ndarray,
     moved_member: np.ndarray,
     moved_entry: np.ndarray,
@@ -104,6 +107,7 @@ def _verdicts(
     return np.select(
         [
             same,  # equal, however it came about: adopt both, write nothing
+            lacking,  # nobody has a value for a mandatory field: its placeholder (R22)
             first & member_empty,  # one side empty is no conflict: the other side's value is taken (R30)
             first & entry_empty,
             first,  # both filled and different for the first time: the conflict setting (R30)
@@ -111,9 +115,9 @@ def _verdicts(
             moved_entry,  # a Maximizer edit
             moved_member,  # a Mailchimp edit
         ],
-        ["same", "maximizer", "mailchimp", winner, winner, "maximizer", "mailchimp"],
+        ["same", "maximizer", "maximizer", "mailchimp", winner, winner, "maximizer", "mailchimp"],
         default="unchanged",  # neither moved: they may differ for good reason, nothing flows
-    )
+    ).astype(object)
 
 
 def _judge(
@@ -145,13 +149,14 @@ def _judge(
     # A placeholder gives way as soon as there is a true value.
     moved_entry = (paired[2] != paired[3]).to_numpy() | (note == MAXIMIZER_WAITS).to_numpy()
     moved_entry |= member_ours & ~entry_empty
-    # Both empty are equal, unless the field is mandatory and we have a reason to write (R22).
-    lacking = filled & (paired[0] == "").to_numpy() & (first | moved_entry)
+    # Both empty are equal, unless the field is mandatory (R22) and nobody has emptied it on purpose.
+    emptied = (note == LEFT_EMPTY).to_numpy() & (first | ~moved_entry) | moved_member & ~moved_entry & ~first
+    lacking = filled & (paired[0] == "").to_numpy() & ~emptied
     equal = (to_entry.value == entry).to_numpy(bool)
     if mapping.mailchimp.kind not in ("radio", "dropdown", "group"):  # there keys of different tables meet
         equal = equal | (member == own_text).to_numpy(bool)
-    # What a person chose since is no placeholder, though it reads like one (R23 knows some by sight).
-    chosen = filled & moved_member & ~moved_entry & ~first & ~member_ours & ~_by_sight(member)
+    # What a person chose is no placeholder, though it reads like one (R23 knows some by sight).
+    chosen = filled & ~member_ours & (first | ~moved_entry) & ~_by_sight(mapping, member)
     stored = (would == paired[0]).to_numpy(bool) & ~chosen
     same = stored | equal & ~lacking
 
@@ -159,7 +164,7 @@ def _judge(
         verdict = np.where(same, "same", "mailchimp").astype(object)
         collided = np.zeros(len(member), bool)
     else:
-        verdict = _verdicts(same, first, moved_member, moved_entry, member_empty, entry_empty, conflict).astype(object)
+        verdict = _verdicts(same, lacking, first, moved_member, moved_entry, member_empty, entry_empty, conflict)
         both = moved_member & moved_entry & ~first | first & ~member_empty & ~entry_empty
         collided = both & ~same
     # An option that lost its counterpart counts as never seen when it gets one again (R30).
@@ -177,6 +182,9 @@ def _judge(
     verdict[protected] = "protected"
     waiting = np.where(towards_member, MAXIMIZER_WAITS, MAILCHIMP_WAITS)
     kept = np.where(filled & (stored | towards_member), PLACEHOLDER + would, np.where(frozen, note, ""))
+    if mapping.mailchimp.required:
+        left = (member == "").to_numpy() & np.isin(verdict.astype(str), ["same", "mailchimp"])
+        kept = np.where(left, LEFT_EMPTY, kept)
     waits = np.where(towards_member & member_ours, PLACEHOLDER + member, waiting)
     return pd.DataFrame(
         {
@@ -208,12 +216,18 @@ def _movers(mapping: FieldMapping, paired: list[pd.Series], first: np.ndarray, f
 def placeholders(mapping: FieldMapping, member: pd.Series, note: pd.Series, first: np.ndarray) -> np.ndarray:
     """Where the member holds a placeholder of ours: the note tells, at a first meeting also the value itself (R23)."""
     noted = (note == PLACEHOLDER + member).to_numpy(bool)
-    return noted | first & _by_sight(member) if mapping.mailchimp.required else noted
+    return noted | first & _by_sight(mapping, member) if mapping.mailchimp.required else noted
 
 
-def _by_sight(member: pd.Series) -> np.ndarray:
-    """Where the member holds what is a placeholder in any mandatory field (R23)."""
-    return member.isin(kinds()["placeholder"]["recognised"]["values"]).to_numpy(bool)
+def _by_sight(mapping: FieldMapping, member: pd.Series) -> np.ndarray:
+    """Where the member holds what nobody would choose: the placeholder of a kind that takes any text (R23).
+
+    A first option, a 0 or a date may be a person's own choice: those are told by the note alone.
+    """
+    own = kinds()["placeholder"].get(mapping.mailchimp.kind)
+    if own not in kinds()["placeholder"]["recognised"]["values"]:
+        return np.zeros(len(member), bool)
+    return np.asarray(member == own, dtype=bool)
 
 
 def _stand_ins(mapping: FieldMapping, entry: pd.Series, entry_seen: pd.Series) -> pd.Series:

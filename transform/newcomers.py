@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from domain.changeset import CELL, FINDING, NEW_LINK, Inputs, Policy, empty
 from domain.frames import among
-from domain.records import cells
+from domain.records import FROM_NEW, cells
 from domain.values import EMAIL, address_key
 from transform import plan
 from transform.addresses import EMPTIED, KEEP
@@ -17,7 +18,7 @@ from transform.linked import Linked, not_subscribed
 from transform.match import match
 from transform.pairs import judged
 from transform.plan import FLAG, MARKER, STAMP, Draft, own
-from transform.rules import new_entries, new_members, without_placeholders
+from transform.rules import new_entries, new_members, unsent, without_placeholders
 
 PEOPLE = ("Individual", "Contact")  # R4
 
@@ -168,7 +169,9 @@ class Newcomers:
             own(wanted.index, MARKER, wanted["unique_email_id"], rule="R8"),
         ]
         whole = pd.concat([items, *rest], ignore_index=True)
-        then = [json.dumps({"placeholders": of_it}, ensure_ascii=False) if of_it else "{}" for of_it in placeholders]
+        left = unsent(items, bare, self.policy, "mailchimp")
+        ours = ({"placeholders": of_it} if of_it else {} for of_it in placeholders)
+        then = [_json({**more, **rest}) for more, rest in zip(ours, left, strict=True)]
         self.draft.add("maximizer", "create", records, whole, target="new:contact_id", rule="R10", then=then)
         stamp = own(wanted.index, STAMP, "", old=wanted["pair"], rule="R8")
         self.draft.add("mailchimp", "update", records, stamp, target="contact_id", rule="R8")
@@ -214,9 +217,13 @@ class Newcomers:
         self._withheld(items, "entry:" + wanted["entry_id"])
         records = wanted[["entry_id"]].assign(contact_id="", marker="")
         whole = pd.concat([items, own(wanted.index, STAMP, wanted["entry_id"], rule="R8")], ignore_index=True)
-        self.draft.add("mailchimp", "create", records, whole, target="new:entry_id", rule="R18")
+        then = [_json(left) for left in unsent(items, wanted, self.policy, "maximizer")]
+        self.draft.add("mailchimp", "create", records, whole, target="new:entry_id", rule="R18", then=then)
         mark = own(wanted.index, MARKER, "", old=wanted["marker"], rule="R8")
-        self.draft.add("maximizer", "update", records, mark, target="entry_id", rule="R8")
+        sources = [m.tag for m in self.policy.layout.fields if m.one_way and not m.broken]
+        told = [own(wanted.index, tag, "", old=wanted[tag].fillna(""), rule="R52") for tag in sources]
+        marked = pd.concat([mark, *(items.assign(note=FROM_NEW) for items in told)], ignore_index=True)
+        self.draft.add("maximizer", "update", records, marked, target="entry_id", rule="R8")
 
     def _left(self, flagged: pd.DataFrame) -> pd.Series:
         """Entries whose person left under their address and came back under another: a person decides (R13, R18)."""
@@ -235,6 +242,10 @@ class Newcomers:
             "problem": hit["problem"],
         }
         self.findings.append(pd.DataFrame(data, columns=list(FINDING)))
+
+
+def _json(then: dict[str, Any]) -> str:
+    return json.dumps(then, ensure_ascii=False) if then else "{}"
 
 
 def _converted(given: Inputs, known: Linked) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -113,9 +114,9 @@ def new_members(entries: pd.DataFrame, policy: Policy) -> pd.DataFrame:
             filled = items[value.to_numpy() == ""]
             parts.append(filled.assign(new=fill, note=PLACEHOLDER + fill, rule="R22"))
     for field in policy.unmapped_required:
-        fill = field.placeholder(policy.today)
-        if fill:
-            parts.append(_items(entries.index, field.tag, values.texts([fill] * len(entries)), blank, rule="R22"))
+        stand_in = values.texts([field.placeholder(policy.today)] * len(entries), entries.index)
+        for name in field.filled_tags:
+            parts.append(_items(entries.index, name, stand_in, blank, note=PLACEHOLDER + stand_in, rule="R22"))
     items = pd.concat(parts, ignore_index=True)
     empty = pd.DataFrame(dict.fromkeys(policy.layout.member_tags, blank), index=entries.index)
     whole = complete_addresses(items, empty, entries, policy)
@@ -142,6 +143,33 @@ def without_placeholders(
             for row, value in zip(rows.tolist(), held.take(rows).tolist(), strict=True):
                 ours[row][mapping.tag] = value
     return members.assign(**bare), ours
+
+
+def unsent(items: pd.DataFrame, records: pd.DataFrame, policy: Policy, side: str) -> list[dict[str, Any]]:
+    """Per row what a new record is made without although ``records`` (of ``side``) hold it; {} where that is nothing.
+
+    ``unsent``: tag -> value, seen by the new pair from the start (R31). ``waits``: those of them that the other side
+    cannot take (R28). ``items``: columns ITEM of the creates, ``row`` = position in ``records``.
+    """
+    rows: list[dict[str, Any]] = [{} for _ in range(len(records))]
+    sent, held = items[items["problem"] == ""], items[items["problem"] != ""]
+    for mapping in policy.layout.fields:
+        if mapping.one_way or mapping.broken:
+            continue
+        tag = mapping.tag
+        own = values.paired_only(mapping, records[tag].fillna(""), side)
+        left = (own != "").to_numpy(bool, copy=True)
+        left[sent.loc[sent["field"] == tag, "row"].to_numpy(dtype="int64")] = False
+        stuck = set(held.loc[held["field"] == tag, "row"])
+        for row in np.flatnonzero(left).tolist():
+            _note(rows[row], tag, str(own.iloc[row]), row in stuck)
+    return rows
+
+
+def _note(then: dict[str, Any], tag: str, value: str, waits: bool) -> None:
+    then.setdefault("unsent", {})[tag] = value
+    if waits:
+        then.setdefault("waits", []).append(tag)
 
 
 def new_entries(members: pd.DataFrame, policy: Policy) -> pd.DataFrame:

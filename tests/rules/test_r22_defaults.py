@@ -336,8 +336,8 @@ def test_r22_a_field_that_becomes_mandatory_later(new_office: NewOffice) -> None
     made.quiet(1)
     merge = made.merge("ada@lantern.test")
     assert (merge["FNAME"], merge["JOINED"], merge["JOB"]) == ("Augusta", "2026-01-05", "-")
-    # Mandatory and not mapped: the member's own value on update, the placeholder only where there is none.
-    assert (merge["POINTS"], merge["PLAN"], merge["REF"], merge["PHOTO"]) == (1, "Plus", "x", "http://www.google.com")
+    # Mandatory and not mapped: left alone on update, filled or empty.
+    assert (merge["POINTS"], merge["PLAN"], merge["REF"], merge["PHOTO"]) == (1, "Plus", "x", "")
     assert (made.udfs(key)["Joined"], made.udfs(key)["Reference"]) == (None, None)
 
 
@@ -386,3 +386,94 @@ def test_r22_a_format_that_forbids_the_placeholder_stops_nobody(new_office: NewO
     assert made.merge("bob@lantern.test")["MOBILE"] == "-"
     made.quiet(1)
     assert made.quarantined() == []
+
+
+# ------------------------------------------------------------------ what nobody planned, and what a person chose
+
+
+def test_r22_an_unmapped_mandatory_field_of_a_member_is_left_alone(new_office: NewOffice) -> None:
+    """Filled or empty: it is in no plan, so it is in no body; the placeholder of a new member stands in the plan."""
+    made = new_office(mappings=[("JOB", r"Marketing\Reference")])
+    for tag in ("REF", "POINTS", "PLAN", "JOINED", "ADDRESS"):
+        made.mailchimp.edit_merge_field(made.list_id, tag, required=True)
+    _, key = made.met("blank@lantern.test", {}, {r"Marketing\Reference": "Baker"})
+    made.met("full@lantern.test", {"REF": "own", "POINTS": 4}, {r"Marketing\Reference": "Cook"})
+    made.add("New", "Byron", "new@lantern.test", flag="Yes")
+    told = made.sync()
+    assert told["counts"]["placeholders"] == 8  # of the new member alone, an address in its four parts
+    merge = made.merge("blank@lantern.test")
+    assert {tag: merge[tag] for tag in ("REF", "POINTS", "PLAN", "JOINED", "ADDRESS", "JOB")} == {
+        **dict.fromkeys(("REF", "POINTS", "PLAN", "JOINED", "ADDRESS"), ""),
+        "JOB": "Baker",
+    }
+    assert (made.merge("full@lantern.test")["REF"], made.merge("full@lantern.test")["POINTS"]) == ("own", 4)
+    new = made.merge("new@lantern.test")
+    assert (new["REF"], new["POINTS"], new["JOINED"]) == ("-", 0, "2026-01-05")
+    assert {new["ADDRESS"][part] for part in ("addr1", "city", "state", "zip")} == {"-"}
+    logged = " ".join(str(row["fields"]) for row in made.changes(told["run"]) if row["op"] == "create")
+    assert logged.count('"note":"placeholder:') == 8
+    made.quiet(1)
+    made.maximizer.edit(key, {r"Marketing\Reference": "Miller", "FirstName": "Augusta"})
+    made.sync()
+    assert made.merge("blank@lantern.test") | {"FNAME": "Augusta", "JOB": "Miller"} == made.merge("blank@lantern.test")
+    assert made.merge("blank@lantern.test")["REF"] == ""
+    made.quiet(1)
+
+
+CHOSEN = {"POINTS": 0, "PLAN": "Basic", "REGION": "North", "JOINED": "2026-01-05", "BIRTHDAY": "01/05"}
+IN_ENTRY = {"POINTS": 0, "PLAN": "Basic", "REGION": "North", "JOINED": "2026-01-05", "BIRTHDAY": "2026-01-05"}
+BY_SIGHT = {"REF": "-", "POSTCODE": "10000", "PHOTO": "http://www.google.com"}
+
+
+def chosen_reached(made: Office, key: tuple[str, int]) -> None:
+    udfs = made.udfs(key)
+    assert {tag: udfs[UDFS[tag]] for tag in IN_ENTRY} == IN_ENTRY
+    assert {udfs[UDFS[tag]] for tag in BY_SIGHT} == {None}
+
+
+def test_r23_what_a_member_chose_reaches_an_empty_entry(new_office: NewOffice) -> None:
+    """At a first meeting, after a lost store and with an added mapping: a choice that reads like ours is a value."""
+    made = demanding(new_office)
+    _, key = made.met("ada@lantern.test", CHOSEN | BY_SIGHT, {})
+    told = made.sync()
+    chosen_reached(made, key)
+    # Beside the new values only what nobody has is filled in.
+    assert shown(made, "ada@lantern.test") == PLACEHOLDERS
+    assert told["counts"]["placeholders"] == len(PLACEHOLDERS) - len(CHOSEN) - len(BY_SIGHT) + 3
+    made.quiet(1)
+
+    made.maximizer.edit(key, dict.fromkeys([r"Marketing\Plan", r"Marketing\Loyalty Points"]))
+    lost(made)
+    made.sync()
+    chosen_reached(made, key)
+    made.quiet(1)
+
+
+def test_r23_an_added_mapping_takes_what_members_chose(new_office: NewOffice) -> None:
+    made = new_office()
+    for tag in CHOSEN | BY_SIGHT:
+        made.mailchimp.edit_merge_field(made.list_id, tag, required=True)
+    _, key = made.met("ada@lantern.test", CHOSEN | BY_SIGHT, {})
+    made.sync()
+    made.map_all(m for m in made.world.suggested_mappings() if m[0] in CHOSEN | BY_SIGHT)
+    made.sync()
+    chosen_reached(made, key)
+    made.quiet(1)
+
+
+def test_r23_a_new_entry_takes_what_its_member_chose(new_office: NewOffice) -> None:
+    made = demanding(new_office)
+    made.subscribe("ada@lantern.test", "Ada", "Byron", merge_fields=CHOSEN | BY_SIGHT)
+    made.sync()
+    (key,) = made.entries("ada@lantern.test")
+    chosen_reached(made, key)
+    made.quiet(1)
+
+
+def test_r23_a_value_that_only_looks_like_another_kinds_placeholder_is_a_value(new_office: NewOffice) -> None:
+    made = demanding(new_office)
+    _, key = made.met("ada@lantern.test", {"POINTS": 10000, "REF": "10000", "PHOTO": "http://www.google.com/a"}, {})
+    made.sync()
+    udfs = made.udfs(key)
+    assert (udfs["Loyalty Points"], udfs["Reference"], udfs["Photo"]) == (10000, "10000", "http://www.google.com/a")
+    made.quiet(1)

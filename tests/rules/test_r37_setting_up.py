@@ -230,7 +230,11 @@ def test_r52_nothing_is_read_only_by_default(new_office: NewOffice) -> None:
 
 def test_r54_check_warns_of_what_will_surprise(new_office: NewOffice) -> None:
     made = new_office()
-    assert "mandatory in Mailchimp and not mapped: PLAN, POINTS, REF" in warnings(made)
+    assert "mandatory in Mailchimp and not mapped: PLAN, POINTS, REF; new members get a placeholder" in warnings(made)
+    for name in ("ada", "eve"):
+        made.add(name, "Byron", f"{name}@lantern.test", flag="Yes")
+    made.sync()
+    assert "not mapped: PLAN (2 filled so far), POINTS (2 filled so far), REF (2 filled so far);" in warnings(made)
     audience = made.mailchimp.audiences[made.list_id]
     audience.double_optin = audience.marketing_permissions = True
     said = warnings(made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from harness import Office
@@ -30,11 +31,21 @@ def test_r52_what_stood_in_the_field_is_replaced_and_kept_in_the_change_log(new_
     assert here.writes() == []
 
 
+def test_r52_the_plan_names_what_only_the_new_member_will_tell(new_office: Callable[..., Office]) -> None:
+    here = new_office(mappings=MAPPED)
+    here.add("Ida", "Lund", "ida.lund@birchmail.test", flag="Yes", udfs={STATUS: "unknown"})
+    planned = here.changes(here.plan()["run"])
+    (update,) = [json.loads(change["fields"])["set"] for change in planned if change["side"] == "maximizer"]
+    told = {item["field"]: (item["old"], item["new"], item["rule"]) for item in update}
+    assert told["@status"] == ("unknown", "", "R52")
+    assert {"#marker", *(tag for tag, _ in MAPPED)} == told.keys()
+
+
 def test_r22_a_placeholder_goes_along_with_a_withheld_value_and_an_address(new_office: Callable[..., Office]) -> None:
     """Whatever becomes of the address, mandatory fields without a value keep their placeholders."""
     here = new_office(mappings=mandatory_beside_an_address())
     here.add("Ida", "Lund", "ida.lund@birchmail.test", flag="Yes", Address={"City": "Oslo"})
-    assert here.sync()["counts"]["placeholders"] == 2
+    assert here.sync()["counts"]["placeholders"] == 3  # and the one of a field without a mapping
     member = here.by_email("ida.lund@birchmail.test")
     assert member is not None
     assert (member["merge_fields"]["POINTS"], member["merge_fields"]["REF"]) == (0, "-")

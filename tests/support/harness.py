@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from witness import Witness
 
 from clients.session import Session
 from flows.cycle import Asked, Cycle
@@ -18,7 +19,7 @@ from flows.describe import address_book, audience
 from flows.services import Services, connect
 from flows.settings import Settings
 from flows.setup import Wish, put_mapping, set_up
-from sandbox.web import Door, InProcess
+from sandbox.web import Door
 from sandbox.world import World, build_world
 from storage import changes, connections, links, parking
 from storage.connections import Connection
@@ -51,6 +52,8 @@ class Office:
         self.doors = {"mailchimp": Door(self.mailchimp, self.clock), "maximizer": Door(self.maximizer, self.clock)}
         self.engine = open_store(url)
         self.judge = judge
+        self.witnessing = True  # of whether every body is what the plan says
+        self.witnesses: list[Witness] = []
         self.revived: set[str] = set()  # contact_ids that R18's one exception brings back
         self.settings = Settings(
             _env_file=None,
@@ -77,7 +80,8 @@ class Office:
         return made
 
     def _open(self, side: str, http: requests.Session) -> None:
-        http.mount("http://", InProcess(self.doors[side]))
+        self.witnesses.append(Witness(self, side, self.doors[side]))
+        http.mount("http://", self.witnesses[-1])
 
     def _migrated(self) -> bool:
         from storage import schema
@@ -157,8 +161,14 @@ class Office:
         assert self.writes(self.backfill) == []
         self.sound()
 
+    def unplanned(self) -> list[str]:
+        """What has left and was not what the plan says."""
+        return [told for witness in self.witnesses for told in witness.wrong]
+
     def sound(self) -> None:
-        """What holds after every history: nothing deleted, nobody brought back by us, nobody made twice."""
+        """What holds after every history: only planned writes, nothing deleted, nobody brought back or made twice."""
+        wrong = self.unplanned()
+        assert not wrong, wrong
         assert (self.mailchimp.deletes, self.maximizer.deletes) == (0, 0)
         ours = [t for t in self.mailchimp.history if t.by == "api"]
         assert [t for t in ours if t.before is not None and t.contact_id not in self.revived] == []

@@ -237,6 +237,8 @@ class History:
             truth.remember_agreement()
         else:
             truth.perhaps_agreed()
+        for told in self.office.unplanned():
+            self.judge.say("unplanned", told)
         self.judge.verdict()
         self._back_up()
 

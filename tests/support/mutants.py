@@ -287,6 +287,27 @@ MUTANTS = (
         "steps = ((EMAIL, by_mail),)",
         _protocol("test_f4_a_lost_store_knows_people_by_what_they_carry"),
     ),
+    Mutant(
+        "R22 what is sent is what the plan says",
+        "load/bodies.py",
+        'if field.tag in mapped and field.tag not in sent and current.get(field.tag) not in (None, "")',
+        'if field.tag not in sent and current.get(field.tag) not in (None, "")',
+        _rules("test_r22_defaults", "test_r22_an_unmapped_mandatory_field_of_a_member_is_left_alone"),
+    ),
+    Mutant(
+        "R23 a choice that reads like a placeholder is a value",
+        "transform/compare.py",
+        "chosen = filled & ~member_ours & (first | ~moved_entry)",
+        "chosen = filled & ~member_ours & ~first & ~moved_entry",
+        _rules("test_r22_defaults", "test_r23_what_a_member_chose_reaches_an_empty_entry"),
+    ),
+    Mutant(
+        "R31, C16 a pair that we made has been seen",
+        "load/confirm.py",
+        "if mapping.broken or mapping.one_way or tag in base[side]:",
+        "if True:",
+        _rules("test_r31_made_pairs", "test_r31_the_first_mass_edit_of_people_that_we_made_is_refused"),
+    ),
 )
 
 
