@@ -22,6 +22,7 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTag
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions, FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import IntervalSchedule
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -151,6 +152,24 @@ def _schedule(wish: Wanted) -> IntervalSchedule:
 
 def _told(wish: Wanted) -> str:
     return "by hand" if wish.every is None else f"every {timedelta(seconds=wish.every)}"
+
+
+def next_tick(client: SyncPrefectClient, connection: str) -> float | None:
+    """When the server starts a connection's next sync; None when it does not: no deployment, or one that is paused."""
+    try:
+        row = client.read_deployment_by_name(f"sync/{connection}")
+        paused = row.paused or client.read_work_pool(row.work_pool_name or POOL).is_paused
+    except ObjectNotFound:
+        return None
+    if paused:
+        return None
+    only = DeploymentFilter.model_validate({"id": {"any_": [row.id]}})
+    coming = {"next_scheduled_start_time": {"after_": datetime.now(UTC).isoformat()}}
+    chosen = FlowRunFilter.model_validate({"state": {"type": {"any_": ["SCHEDULED"]}}, **coming})
+    first = FlowRunSort.NEXT_SCHEDULED_START_TIME_ASC
+    runs = client.read_flow_runs(flow_run_filter=chosen, deployment_filter=only, sort=first, limit=1)
+    due = runs[0].next_scheduled_start_time if runs else None
+    return due.timestamp() if due else None
 
 
 # --- runs --------------------------------------------------------------------------------------------------------

@@ -96,12 +96,12 @@ def revealed(settings: Settings) -> Settings:
     from flows.blocks import read_secrets
 
     found = read_secrets(api, wanted.values())
-    _mask(found.values())
+    mask(found.values())
     return settings.model_copy(update={field: SecretStr(found[name]) for field, name in wanted.items()})
 
 
-def _mask(secrets: Iterable[str]) -> None:
-    """The logs that are open already may not show them either."""
+def mask(secrets: Iterable[str]) -> None:
+    """The logs that are open already may not show these either."""
     known = list(secrets)
     for handler in logging.getLogger().handlers + logging.getLogger("maxchimp").handlers:
         for one in handler.filters:

@@ -16,7 +16,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from domain.errors import Misconfigured
 
 _OWN = ("MAILCHIMP_API_KEY", "MAILCHIMP_URL", "MAXIMIZER_URL", "MAXIMIZER_WEB_URL", "MAXIMIZER_DATABASE",
-        "MAXIMIZER_USER", "MAXIMIZER_PASSWORD", "MAXIMIZER_TOKEN")  # fmt: skip
+        "MAXIMIZER_USER", "MAXIMIZER_PASSWORD", "MAXIMIZER_TOKEN", "ADMINISTRATORS", "TAB_KEY_PARAMETER",
+        "TAB_TOKEN_PARAMETER")  # fmt: skip
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # of a connection: it stands in variables and in addresses
 
 
 class Settings(BaseSettings):
@@ -68,7 +70,7 @@ def from_environment(connection: str | None = None) -> Settings:
     """What the environment and ``.env`` say, and nothing else."""
     plain = Settings()
     name = connection or plain.connection
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name):
+    if not NAME.fullmatch(name):
         raise Misconfigured(
             f"{name!r} cannot be the name of a connection",
             remedy="use letters, digits, '-' and '_', such as north_america",
@@ -80,6 +82,12 @@ def from_environment(connection: str | None = None) -> Settings:
 def prefix(connection: str) -> str:
     """What the names of a connection's own variables begin with."""
     return f"MAXCHIMP_{connection.upper().replace('-', '_')}__"
+
+
+def variable(connection: str, setting: str) -> str:
+    """The variable that decides a setting: the connection's own where it is set, else the plain one."""
+    own = prefix(connection) + setting.upper()
+    return own if from_outside().get(own) else f"MAXCHIMP_{setting.upper()}"
 
 
 def _own(connection: str) -> dict[str, str]:

@@ -151,7 +151,7 @@ def _document(call: Call, found: Connection) -> dict[str, Any]:
     held = leases.held_by(call.store, found.id)
     return {
         "name": found.name,
-        "state": _state(found),
+        "state": state_of(found),
         "account": found.account_name or found.account_id,
         "list": f"{found.list_name} ({found.list_id})" if found.list_id else "",
         "address_book": found.address_book,
@@ -164,7 +164,8 @@ def _document(call: Call, found: Connection) -> dict[str, Any]:
     }
 
 
-def _state(found: Connection) -> str:
+def state_of(found: Connection) -> str:
+    """In words: the command line and the page say the same."""
     if not found.list_id:
         return "to be set up"
     if found.failures:

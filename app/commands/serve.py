@@ -11,7 +11,7 @@ import typer
 
 from app import show
 from app.call import Call, command
-from app.commands.web import PORT
+from app.commands.web import PORT, others
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +44,8 @@ def serve(
         with serving(call.settings, port) as made:
             say(f"the tab for Maximizer is {(call.settings.page_url or made.url).rstrip('/')}/tab")
             say(f"set-up, once within ten minutes: {made.login_link()} (another one: maxchimp web --link)")
+            for line in others(call):
+                say(line)
             yield
 
     run(call.settings, prefect_port=prefect_port, at_once=at_once, say=say, beside=page())

@@ -15,6 +15,7 @@ from domain.errors import Misconfigured
 
 if TYPE_CHECKING:
     from flows.explain import Explanation
+    from flows.settings import Settings
 
 PORT = 8470
 STATES = {
@@ -39,14 +40,15 @@ def web(
         bool, typer.Option("--link", help="Only print a new login link for the page that is running on this port.")
     ] = False,
 ) -> None:
-    """Serve the following tab and the set-up pages.
+    """Serve the following tab and the set-up pages of every connection.
 
-    Until stopped. A login link is printed; it works once, for ten minutes, and Enter prints another.
+    Until stopped. A login link is printed; it works once, for ten minutes, and Enter prints another. /NAME/tab and
+    /NAME/setup are of any connection, /tab and /setup of the one that this was started with.
     """
-    from app.web.server import HOST, login_link, serving, tokens_of
+    from app.web.server import HOST, login_link, serving
 
     if link:
-        made = login_link(tokens_of(call.store, call.settings), call.settings, f"http://{HOST}:{port}")
+        made = login_link(call.store, _there(call), f"http://{HOST}:{port}")
         return call.answer({"link": made}, lambda: show.say(made))
     with serving(call.settings, port, engine=call.engine) as page:
         tab = f"{(call.settings.page_url or page.url).rstrip('/')}/tab"
@@ -54,7 +56,10 @@ def web(
         call.answer(
             {"url": page.url, "tab": tab, "link": first},
             lambda: show.say(
-                f"The tab for Maximizer: {tab}", f"Set-up, once within ten minutes: {first}", "Ctrl-C stops it"
+                f"The tab for Maximizer: {tab}",
+                f"Set-up, once within ten minutes: {first}",
+                *others(call),
+                "Ctrl-C stops it",
             ),
         )
         sys.stdout.flush()
@@ -65,6 +70,30 @@ def web(
                     show.say(page.login_link())
             stopped.wait()
     return None
+
+
+def _there(call: Call) -> Settings:
+    """The settings of a connection that a page may know; Misconfigured for a name that none has."""
+    from storage import connections
+
+    settings, names = call.settings, [found.name for found in connections.every(call.store)]
+    if names and settings.connection not in (*names, "default"):
+        raise Misconfigured(
+            f"there is no connection {settings.connection!r}",
+            remedy=f"there are: {', '.join(names)}; a new one: maxchimp connections add {settings.connection}",
+        )
+    return settings
+
+
+def others(call: Call) -> list[str]:
+    """Where the pages of further connections are, when there are any."""
+    from storage import connections
+
+    names = [found.name for found in connections.every(call.engine) if found.name != call.settings.connection]
+    if not names:
+        return []
+    example = names[0]
+    return [f"Of {', '.join(names)}: /{example}/tab and so on; to set up: maxchimp web --link --connection {example}"]
 
 
 def explain(

@@ -13,6 +13,7 @@ from domain.errors import MaxchimpError, Misconfigured
 from domain.settings import CHOICES
 from flows import kept, mxi
 from flows.connecting import try_mailchimp, try_maximizer
+from flows.settings import prefix, variable
 from flows.setup import Wish, set_up
 from storage import connections
 
@@ -81,10 +82,12 @@ def _connection(site: Site, **told: Any) -> str:
     settings = site.settings
     sources = kept.hints(site.engine, settings)
     known = site.connection
+    variables = {name: variable(site.name, name) for name in kept.NAMES}
     values = {name: kept.text_of(settings, name) for name in kept.NAMES if name not in kept.SECRET}
     return words.render(
         "connection",
         sources=sources,
+        variables=variables,
         values=values,
         hints={name: _hint(name, kept.text_of(settings, name)) for name in kept.SECRET},
         may_store=bool(settings.secret_key.get_secret_value()),
@@ -140,10 +143,13 @@ def _open_to_change(site: Site, names: list[str]) -> None:
     if not site.settings.secret_key.get_secret_value():
         raise Misconfigured("nothing can be stored: there is no key to encrypt it with", remedy=kept.NO_KEY)
     sources = kept.hints(site.engine, site.settings)
-    fixed = [f"MAXCHIMP_{name.upper()}" for name in names if sources[name] == "environment"]
+    fixed = [name for name in names if sources[name] == "environment"]
     if fixed:
+        listed = ", ".join(variable(site.name, name) for name in fixed)
+        own = prefix(site.name) + fixed[0].upper()
         raise Misconfigured(
-            f"set in the environment, which always wins: {', '.join(fixed)}", remedy="change it there, or take it out"
+            f"set in the environment, which always wins: {listed}",
+            remedy=f"change it there, or take it out; for this connection alone: {own}",
         )
 
 

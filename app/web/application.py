@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
-from functools import partial
 from importlib.resources import files
 
 from pydantic import ValidationError
@@ -14,49 +12,53 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.web import admin, mapping, runs, tab, words
+from app.web import admin, listing, mapping, runs, tab, words
 from app.web.frame import Frame, Rates, Refusal
-from app.web.site import Answer, Door, Site
-from app.web.tokens import Denied, Pass
+from app.web.site import Answer, Door
+from app.web.sites import PAGES, Place, Sites
+from app.web.tokens import Denied, Elsewhere, Pass
 from domain.errors import Blocked, CallFailed, CredentialsRefused, Incomplete, MaxchimpError, Misconfigured
+from domain.facts import about
 
 log = logging.getLogger("maxchimp.web")
 
 STATIC = {"app.js": "text/javascript", "app.css": "text/css", "icon.svg": "image/svg+xml"}
-DOORS: dict[str, Door] = {**tab.DOORS, **admin.DOORS, **mapping.DOORS, **runs.DOORS}
+FILES = {"/health": "", **{f"/static/{name}": name for name in STATIC}}  # of no connection
+DOORS: dict[str, Door] = {**tab.DOORS, **admin.DOORS, **listing.DOORS, **mapping.DOORS, **runs.DOORS}
 
 
-def application(site: Site, *, rates: Rates | None = None) -> Frame:
-    """The whole page as an ASGI application."""
-    pages: dict[str, Callable[[], Response]] = {
-        "/": lambda: _shell(site, "setup"),
-        "/tab": lambda: _shell(site, "tab"),
-        "/health": lambda: Response("ok\n", media_type="text/plain"),
-        **{f"/static/{name}": partial(_static, name) for name in STATIC},
-    }
+def application(sites: Sites, *, rates: Rates | None = None) -> Frame:
+    """The pages of all connections as one ASGI application."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         path, reads = scope["path"], scope["method"] in ("GET", "HEAD")
-        if path not in pages and path not in DOORS:
-            raise Refusal(404)
-        if (path in pages) != reads:
+        if path in FILES and reads:
+            made = _static(FILES[path]) if FILES[path] else Response("ok\n", media_type="text/plain")
+            return await made(scope, receive, send)
+        place: Place | None = scope["place"]
+        if place is None:
+            raise Refusal(405 if path in FILES else 404)
+        if place.path not in (PAGES if reads else DOORS):
             raise Refusal(405)
         if reads:
-            return await pages[path]()(scope, receive, send)
+            return await _shell(place)(scope, receive, send)
         request = Request(scope, receive)
         body, authorization = await request.body(), request.headers.get("authorization", "")
-        made = await run_in_threadpool(_answer, site, DOORS[path], body, authorization)
-        return await made(scope, receive, send)
+        told = await run_in_threadpool(_answer, place, DOORS[place.path], body, authorization)
+        return await told(scope, receive, send)
 
-    return Frame(answer, origins=site.origins, framed_by=lambda: site.settings.maximizer_web_url, rates=rates)
+    return Frame(answer, origins=sites.start.origins, framed_by=sites.framed_by, find=sites.find, rates=rates)
 
 
-def _shell(site: Site, view: str) -> Response:
+def _shell(place: Place) -> Response:
     """A page without anything about anybody; its script asks for the rest."""
-    settings = site.settings
+    if place.problem is not None:
+        return _html(words.trouble(place.problem.message, place.problem.remedy), status_of(place.problem))
+    settings, view = place.page.settings, PAGES[place.path]
     names = {"key": settings.tab_key_parameter, "token": settings.tab_token_parameter}
     cloud = settings.maximizer_url.rstrip("/").endswith("octopus")
-    return _html(words.render("shell", view=view, names=names, cloud=cloud))
+    named = place.base.removeprefix("/")
+    return _html(words.render("shell", view=view, names=names, cloud=cloud, base=place.base, named=named))
 
 
 def _static(name: str) -> Response:
@@ -64,20 +66,25 @@ def _static(name: str) -> Response:
     return Response(content, media_type=f"{STATIC[name]}; charset=utf-8")
 
 
-def _answer(site: Site, door: Door, body: bytes, authorization: str) -> Response:
+def _answer(place: Place, door: Door, body: bytes, authorization: str) -> Response:
     """The handler's answer, or what went wrong in words: never more than our own sentence and what to do."""
+    site = place.site
     try:
-        who = _NOBODY
-        if door.purpose is not None:
-            who = site.tokens.read(authorization, door.purpose, site.settings.connection)
-        return _html_or_json(door.handler(site, who, door.model.model_validate_json(body or b"{}")))
+        site = place.page
+        with about(connection=site.name):
+            who = _NOBODY
+            if door.purpose is not None:
+                who = site.tokens.read(authorization, door.purpose, site.name, site.born)
+            return _html_or_json(door.handler(site, who, door.model.model_validate_json(body or b"{}")))
+    except Elsewhere:
+        raise Refusal(403) from None
     except Denied:
         raise Refusal(401) from None
     except ValidationError:
         raise Refusal(400) from None
     except MaxchimpError as error:
         log.info("page: %s", error.message)
-        if isinstance(error, CallFailed | Incomplete | CredentialsRefused):
+        if site is not None and isinstance(error, CallFailed | Incomplete | CredentialsRefused):
             site.forget()
         status = status_of(error) if door.purpose is not None else _way_in(error)
         return _html(words.problem(error.message, error.remedy), status)

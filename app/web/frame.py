@@ -12,8 +12,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.web.words import page, text_of
@@ -87,8 +89,9 @@ class Refusal(Exception):
 class Frame:
     """Stands before the application.
 
-    ``origins``: where our own pages may be served from. ``framed_by``: the origin that may hold them in a frame, "" for
-    none; asked for at every request, because set-up may change it.
+    ``origins``: where our own pages may be served from. ``find``: where a method and a path lead, told to the
+    application as ``place`` of the scope. ``framed_by``: the address that may hold a path in a frame, "" for none; it
+    is asked for at every answer, after ``find``, because set-up may change it.
     """
 
     def __init__(
@@ -96,10 +99,11 @@ class Frame:
         app: ASGIApp,
         *,
         origins: Callable[[], Iterable[str]],
-        framed_by: Callable[[], str],
+        framed_by: Callable[[str], str],
+        find: Callable[[str, str], Any],
         rates: Rates | None = None,
     ) -> None:
-        self.app, self.origins, self.framed_by = app, origins, framed_by
+        self.app, self.origins, self.framed_by, self.find = app, origins, framed_by, find
         self.rates = rates or Rates()
         self.busy = 0
 
@@ -114,12 +118,15 @@ class Frame:
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 state["status"] = int(message["status"])
-                message = {**message, "headers": [*_kept(message["headers"]), *self._headers()]}
+                message = {**message, "headers": [*_kept(message["headers"]), *self._headers(scope["path"])]}
             await send(message)
 
         self.busy += 1
         try:
-            self._admit(scope, headers)
+            own = list(self.origins())
+            self._admit(scope, headers, own)
+            scope["place"] = await run_in_threadpool(self.find, scope["method"], scope["path"])
+            _require_ours(scope, headers, own)
             body = await _body(receive) if scope["method"] == "POST" else b""
             await self.app(scope, _replay(body, receive), answer)
         except Refusal as refusal:
@@ -133,18 +140,17 @@ class Frame:
             self.busy -= 1
         self._note(scope, state["status"])
 
-    def _admit(self, scope: Scope, headers: dict[str, str]) -> None:
-        """Refusal for a request that no page of ours makes."""
+    def _admit(self, scope: Scope, headers: dict[str, str], own: Iterable[str]) -> None:
+        """Refusal for a request that is not looked into: too many, too long, for another host."""
         if self.busy > AT_ONCE:
             raise Refusal(503)
-        own = list(self.origins())
         hosts = {origin.partition("://")[2] for origin in own}
         if headers.get("host", "").casefold() not in hosts:
             raise Refusal(421)
         if sum(len(name) + len(value) for name, value in headers.items()) > HEADERS:
             raise Refusal(431)
         caller = _caller(scope)
-        launching = scope["path"] in LAUNCHES
+        launching = scope["path"].endswith(LAUNCHES)
         if self.rates.over(caller, "any", MOST) or (
             launching
             and (self.rates.over(caller, "launch", MOST_LAUNCHES) or self.rates.over(caller, "failed", MOST_FAILURES))
@@ -153,23 +159,13 @@ class Frame:
         self.rates.note(caller, "any")
         if launching:
             self.rates.note(caller, "launch")
-        if scope["method"] in ("GET", "HEAD"):
-            return
-        if scope["method"] != "POST":
-            raise Refusal(405)
-        _from_us(headers, own)
-        if headers.get("content-type", "").partition(";")[0].strip().casefold() != "application/json":
-            raise Refusal(415)
-        length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > BODY:
-            raise Refusal(413)
 
     def _note(self, scope: Scope, status: int) -> None:
-        if scope["path"] in LAUNCHES and status in (401, 403):
+        if scope["path"].endswith(LAUNCHES) and status in (401, 403):
             self.rates.note(_caller(scope), "failed")
 
-    def _headers(self) -> list[tuple[bytes, bytes]]:
-        framed = origin_of(self.framed_by()) or "'none'"
+    def _headers(self, path: str) -> list[tuple[bytes, bytes]]:
+        framed = origin_of(self.framed_by(path)) or "'none'"
         found = {
             "content-security-policy": POLICY + framed,
             "x-content-type-options": "nosniff",
@@ -182,6 +178,20 @@ class Frame:
         if any(origin.startswith("https://") for origin in self.origins()):
             found["strict-transport-security"] = "max-age=31536000"
         return [(name.encode(), value.encode("latin-1")) for name, value in found.items()]
+
+
+def _require_ours(scope: Scope, headers: dict[str, str], own: Iterable[str]) -> None:
+    """Refusal for a request with an effect that no page of ours makes."""
+    if scope["method"] in ("GET", "HEAD"):
+        return
+    if scope["method"] != "POST":
+        raise Refusal(405)
+    _from_us(headers, own)
+    if headers.get("content-type", "").partition(";")[0].strip().casefold() != "application/json":
+        raise Refusal(415)
+    length = headers.get("content-length", "0")
+    if not length.isdigit() or int(length) > BODY:
+        raise Refusal(413)
 
 
 def _from_us(headers: dict[str, str], own: Iterable[str]) -> None:
@@ -233,9 +243,10 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 async def _plain(send: Send, status: int, scope: Scope, number: str = "") -> None:
     """A page, or a fragment for a page of ours, that says nothing but what kind of refusal this is."""
-    content = (text_of(status, number) if scope["path"].startswith("/api/") else page(status, number)).encode()
+    part = "/api/" in scope["path"]
+    content = (text_of(status, number) if part else page(status, number)).encode()
     headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", str(len(content)).encode())]
     if status == 405:
-        headers.append((b"allow", b"POST" if scope["path"].startswith("/api/") else b"GET, HEAD"))
+        headers.append((b"allow", b"POST" if part else b"GET, HEAD"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})

@@ -55,10 +55,13 @@ class Jobs:
         if self._thread is not None:
             self._thread.join(seconds)
 
-    def close(self, seconds: float = 30.0) -> None:
+    def stop(self) -> None:
         """Let what is in flight finish, and begin nothing more."""
         if self.latest is not None:
             self.latest.stop.set()
+
+    def close(self, seconds: float = 30.0) -> None:
+        self.stop()
         self.wait(seconds)
 
 

@@ -43,7 +43,7 @@ class _Silent(Progress):
 
 def call_of(site: Site) -> Call:
     """What the functions of the command line are given."""
-    call = Call(site.settings.connection, as_json=True, verbose=False)
+    call = Call(site.name, as_json=True, verbose=False)
     call.progress = _Silent()
     call.settings, call.engine, call.services = site.settings, site.engine, site.services
     return call

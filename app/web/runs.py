@@ -14,6 +14,7 @@ from app.web.mapping import call_of
 from app.web.site import Answer, Door, Given, Site, audit
 from app.web.tokens import Pass
 from domain.errors import Misconfigured
+from flows import shelf
 from flows.cycle import Asked
 from flows.launch import launch
 from storage import changes, runs
@@ -121,7 +122,7 @@ def show(site: Site, who: Pass, given: Nothing) -> Answer:
         "runs",
         runs=runs.latest(site.engine, connection.id, 20),
         waiting=history.waiting(call_of(site)),
-        report=_newest(site.settings.home_dir),
+        report=_newest(site),
         full_reason=connection.full_reason,
         busy=site.jobs.latest is not None and site.jobs.latest.running,
     )
@@ -147,16 +148,16 @@ def release(site: Site, who: Pass, given: Number) -> Answer:
 
 def report(site: Site, who: Pass, given: Nothing) -> Answer:
     """The newest quality report: one file that needs nothing else."""
-    newest = _newest(site.settings.home_dir)
+    newest = _newest(site)
     if newest is None or newest.stat().st_size > REPORT_LIMIT:
         raise Misconfigured("there is no quality report yet", remedy="maxchimp report makes one")
-    return {"name": newest.name, "text": newest.read_text("utf-8"), "type": "text/html"}
+    return {"name": f"{site.name} {newest.parent.name}.html", "text": newest.read_text("utf-8"), "type": "text/html"}
 
 
-def _newest(home: Path) -> Path | None:
-    """Of the reports under HOME_DIR/reports."""
-    found = [path for path in (home / "reports").glob("**/*.html") if path.is_file() and not path.is_symlink()]
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+def _newest(site: Site) -> Path | None:
+    """The newest report of this connection, and of no other one."""
+    found = shelf.finished(site.settings.home_dir, site.name)
+    return next((page for page in found if not page.is_symlink()), None)
 
 
 DOORS: dict[str, Door] = {

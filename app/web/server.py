@@ -12,13 +12,14 @@ from contextlib import contextmanager
 
 from sqlalchemy import Engine
 
-from app.web.application import application
+from app.web.application import DOORS, application
 from app.web.site import Site
-from app.web.tokens import LOGIN, Tokens, keys
+from app.web.sites import Sites
+from app.web.tokens import LINK, LOGIN, Tokens, keys
 from domain.errors import Incomplete, Misconfigured
 from flows.services import Opener
 from flows.settings import Settings, load_settings
-from storage import schema
+from storage import connections, schema
 from storage.engine import open_store
 
 HOST = "127.0.0.1"
@@ -27,22 +28,24 @@ log = logging.getLogger("maxchimp.web")
 
 
 class Page:
-    """A page that is being served. ``url`` is without a trailing slash."""
+    """Pages that are being served. ``url`` is without a trailing slash; ``site``: of the connection they began with."""
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
-        self.url = f"http://{HOST}:{site.port}"
+    def __init__(self, sites: Sites) -> None:
+        self.sites, self.site = sites, sites.start
+        self.url = f"http://{HOST}:{self.site.port}"
 
     def login_link(self) -> str:
         """An address that opens set-up once, within ten minutes; what stands behind the # is sent nowhere."""
-        return login_link(self.site.tokens, self.site.settings, self.url)
+        return login_link(self.site.engine, self.site.settings, self.url)
 
 
-def login_link(tokens: Tokens, settings: Settings, url: str) -> str:
-    """The same for a page that another process serves from the same store."""
+def login_link(engine: Engine, settings: Settings, url: str) -> str:
+    """One for a connection, whatever process serves the pages of this store at ``url``."""
     user = os.environ.get("USER") or os.environ.get("USERNAME") or "command line"
-    given = tokens.begun("setup", settings.connection, f"{user} (login link)", admin=True)
-    return f"{url}/#code={tokens.code(given, LOGIN)}"
+    tokens, name = tokens_of(engine, settings), settings.connection
+    found = connections.find(engine, name)
+    given = tokens.begun("setup", name, f"{user} {LINK}", admin=True, born=found.created_at if found else 0.0)
+    return f"{url}/{name}/setup#code={tokens.code(given, LOGIN)}"
 
 
 def tokens_of(engine: Engine, settings: Settings) -> Tokens:
@@ -56,10 +59,11 @@ def serving(
     *,
     engine: Engine | None = None,
     opener: Opener | None = None,
-    reload: Callable[[], Settings] | None = None,
+    load: Callable[[str], Settings] = load_settings,
 ) -> Iterator[Page]:
-    """Serve the page of one connection until the block ends; port 0 takes a free one.
+    """Serve the pages of all connections until the block ends; port 0 takes a free one.
 
+    ``settings``: of the connection that ``/`` and ``/tab`` are of; ``load`` reads those of the others, and these anew.
     The store is made when there is none (as ``maxchimp setup`` does). Raises Misconfigured for a port that is taken or
     a store of another version.
     """
@@ -73,11 +77,10 @@ def serving(
         schema.require_current(store)
         listening = _listen(port)
         taken = int(listening.getsockname()[1])
-        name = settings.connection
-        again = reload or (lambda: load_settings(name))
-        site = Site(store, settings, tokens_of(store, settings), taken, opener=opener, reload=again)
+        site = Site(store, settings, tokens_of(store, settings), taken, opener=opener, load=load)
+        sites = Sites(site, DOORS)
         config = uvicorn.Config(
-            application(site),
+            application(sites),
             access_log=False,  # addresses of pages would be all it knows
             log_config=None,
             server_header=False,
@@ -92,10 +95,10 @@ def serving(
         thread.start()
         try:
             _await_start(server, thread)
-            log.info("page: serving %s on port %s", name, taken)
-            yield Page(site)
+            log.info("page: serving %s on port %s", site.name, taken)
+            yield Page(sites)
         finally:
-            site.close()
+            sites.close()
             server.should_exit = True
             thread.join(STOP + 5)
             listening.close()

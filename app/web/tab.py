@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from app.web import words
-from app.web.site import Answer, Door, Given, Site, audit
+from app.web.site import Answer, Door, Given, Site, audit, begun
 from app.web.timeline import timeline
-from app.web.tokens import LIFE, Denied, Pass, as_setup
+from app.web.tokens import LIFE, Pass, as_setup
 from domain.errors import Blocked, BrokenAnswer, Misconfigured, NotFound, Refused
 from flows import activity, explain, foresee, person
 from flows.describe import address_book, find_flag, find_marker
 from flows.prepare import prepare
+from flows.upcoming import next_run
 from flows.viewer import NO_RIGHT, Launch, administers, confirm
 
 PAGE = 10  # campaigns at once
+SCHEDULE_KEPT = 20.0  # seconds for which the scheduler is not asked again
 NAMES_KEPT = 600.0  # seconds for which names of groups are remembered
 STATUS = {
     "subscribed": "Subscribed",
@@ -60,18 +62,14 @@ def launch(site: Site, who: Pass, given: Launched) -> Answer:
         dialect=known.dialect if known else "",
         opener=site.opener,
     )
-    name = site.settings.connection
-    made = site.tokens.begun("tab", name, viewer.user, viewer.entry_id, admin=viewer.administrator)
+    made = begun(site, "tab", viewer.user, viewer.entry_id, admin=viewer.administrator)
     audit(made, "opened the tab")
     return {"code": site.tokens.code(made)}
 
 
 def session(site: Site, who: Pass, given: Code) -> Answer:
     """The token that a code stands for; the code is used up."""
-    found = site.tokens.exchange(given.code)
-    if found.connection != site.settings.connection:
-        raise Denied
-    return _session(site, found)
+    return _session(site, site.tokens.exchange(given.code, site.name, site.born))
 
 
 def renew(site: Site, who: Pass, given: Nothing) -> Answer:
@@ -98,6 +96,7 @@ def _session(site: Site, found: Pass, token: str = "") -> dict[str, Any]:
         "user": found.user,
         "administrator": found.administrator,
         "life": LIFE,
+        "connection": found.connection if found.purpose == "setup" else "",
     }
 
 
@@ -126,7 +125,6 @@ def show(site: Site, who: Pass, given: Nothing) -> Answer:
         findings=explain.remarks(found),
         administrator=who.administrator,
         list_name=connection.list_name,
-        next_at=_next_at(site),
     )
 
 
@@ -201,14 +199,12 @@ def _link(site: Site, row: dict[str, Any]) -> str:
     return f"https://{site.services.mailchimp.dc}.admin.mailchimp.com/lists/members/view?id={web_id}"
 
 
-def _next_at(site: Site) -> float | None:
-    """When the next scheduled run is due, by the last one; None when there was none."""
-    from storage import runs
-
-    connection = site.known
-    ended = [run for run in runs.latest(site.engine, connection.id, 5) if run.kind != "plan" and run.finished_at]
-    due = float(ended[0].started_at) + connection.settings.interval if ended else None
-    return due if due is not None and due > site.now() else None
+def upcoming(site: Site, who: Pass, given: Nothing) -> Answer:
+    """When the next scheduled run is due: after the first paint, for the scheduler is asked."""
+    known = site.known
+    name = f"next run of {known.name}"
+    found = site.remembered(name, SCHEDULE_KEPT, lambda: next_run(site.settings.home_dir, known.name))
+    return words.render("next", found=found)
 
 
 def more(site: Site, who: Pass, given: More) -> Answer:
@@ -264,5 +260,7 @@ DOORS: dict[str, Door] = {
     "/api/tab": Door("tab", Nothing, show),
     "/api/tab/more": Door("tab", More, more),
     "/api/tab/fields": Door("tab", Nothing, fields),
+    "/api/tab/next": Door("tab", Nothing, upcoming),
+    "/api/setup/next": Door("setup", Nothing, upcoming),
     "/api/setup/open": Door("tab", Nothing, open_setup),
 }

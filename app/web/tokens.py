@@ -25,6 +25,7 @@ LIFE = 600.0  # seconds of a token
 CODE = 60.0  # seconds of the code of a launch
 LOGIN = 600.0  # seconds of a login link that the command line prints
 LONGEST = 7200.0  # seconds for which one login can be renewed
+LINK = "(login link)"  # how the user of one is marked; no Maximizer user is called so
 
 _PREFIX = "Bearer "
 
@@ -33,9 +34,16 @@ class Denied(Exception):
     """No valid token or code: 401."""
 
 
+class Elsewhere(Denied):
+    """A valid one, but of another connection: 403."""
+
+
 @dataclass(frozen=True)
 class Pass:
-    """What a token says. ``entry``: the one entry that it opens ("" for set-up). ``since``: of the login itself."""
+    """What a token says. ``entry``: the one entry that it opens ("" for set-up). ``since``: of the login itself.
+
+    ``born``: when its connection was made, 0 before that. One that was removed and made anew is another connection.
+    """
 
     purpose: Purpose
     connection: str
@@ -43,6 +51,12 @@ class Pass:
     entry: str
     administrator: bool
     since: float
+    born: float = 0.0
+
+    @property
+    def by_link(self) -> bool:
+        """Whether the command line let them in: whoever has it has every connection."""
+        return self.administrator and self.user.endswith(LINK)
 
 
 class Tokens:
@@ -57,18 +71,20 @@ class Tokens:
     def code(self, given: Pass, life: float = CODE) -> str:
         return self._sign("code", given, self._now() + life)
 
-    def read(self, header: str, purpose: Purpose, connection: str) -> Pass:
-        """The pass of an Authorization header; Denied for anything but a living token for this purpose."""
+    def read(self, header: str, purpose: Purpose, connection: str, born: float = 0.0) -> Pass:
+        """The pass of an Authorization header; Denied for anything but a living token for this purpose, here."""
         if not header.startswith(_PREFIX):
             raise Denied
         found = self._open("token", header.removeprefix(_PREFIX))[0]
-        if found.purpose != purpose or found.connection != connection:
+        _belongs(found, connection, born)
+        if found.purpose != purpose:
             raise Denied
         return found
 
-    def exchange(self, code: str) -> Pass:
-        """The pass of a code that was never used; from now on it is."""
+    def exchange(self, code: str, connection: str, born: float = 0.0) -> Pass:
+        """The pass of a code that was never used; from now on it is. One of another connection stays as it is."""
         found, number, until = self._open("code", code)
+        _belongs(found, connection, born)
         if not credentials.spend(self._engine, number, until, self._now()):
             raise Denied
         return found
@@ -79,8 +95,10 @@ class Tokens:
             raise Denied
         return self.token(given)
 
-    def begun(self, purpose: Purpose, connection: str, user: str, entry: str = "", *, admin: bool = False) -> Pass:
-        return Pass(purpose, connection, user, entry, admin, self._now())
+    def begun(
+        self, purpose: Purpose, connection: str, user: str, entry: str = "", *, admin: bool = False, born: float = 0.0
+    ) -> Pass:
+        return Pass(purpose, connection, user, entry, admin, self._now(), born)
 
     def _sign(self, kind: str, given: Pass, until: float) -> str:
         claims = {**asdict(given), "until": until, "number": secrets.token_hex(16)}
@@ -101,6 +119,12 @@ class Tokens:
     def _serializer(self, kind: str) -> URLSafeSerializer:
         options = {"key_derivation": "hmac", "digest_method": staticmethod(hashlib.sha256)}
         return URLSafeSerializer(self._keys, salt=f"maxchimp-{kind}", signer_kwargs=options)
+
+
+def _belongs(found: Pass, connection: str, born: float) -> None:
+    """Elsewhere unless this pass is of this connection; one from before its first set-up stays good."""
+    if found.connection != connection or found.born not in (0.0, born):
+        raise Elsewhere
 
 
 def as_setup(given: Pass) -> Pass:

@@ -40,6 +40,12 @@ def page(status: int, number: str = "") -> str:
     return render("error", title=title, advice=advice, number=number)
 
 
+def trouble(message: str, remedy: str) -> str:
+    """A whole page for one of our own sentences."""
+    title, advice = (text[:1].upper() + text[1:] + ("" if text[-1:] in ".!?" else ".") for text in (message, remedy))
+    return render("error", title=title, advice=advice, number="")
+
+
 def text_of(status: int, number: str = "") -> str:
     """The same as a part of a page."""
     title, advice = TITLES.get(status, TITLES[500])

@@ -77,7 +77,7 @@ def test_web_serves_until_it_is_stopped(ready: Desk) -> None:
                 assert "server" not in {name.lower() for name in answer.headers}
             port = told["url"].rpartition(":")[2]
             link = ready.good("web", "--port", port, "--link", "--json").json["link"]
-            assert re.fullmatch(rf"{re.escape(told['url'])}/#code=\S+", link)
+            assert re.fullmatch(rf"{re.escape(told['url'])}/default/setup#code=\S+", link)
             code = link.partition("=")[2]
             asked = urllib.request.Request(
                 f"{told['url']}/api/session",
@@ -92,6 +92,30 @@ def test_web_serves_until_it_is_stopped(ready: Desk) -> None:
             assert "Traceback" not in process.stderr.read()
         finally:
             process.kill()  # or a test that failed would wait for it
+
+
+def test_a_login_link_names_its_connection(ready: Desk) -> None:
+    ready.good("connections", "add", "north")
+    for name in ("default", "north"):
+        link = ready.good("web", "--port", "8999", "--link", "--connection", name).out.strip()
+        assert re.fullmatch(rf"http://127\.0\.0\.1:8999/{name}/setup#code=\S+", link)
+    told = ready.bad("web", "--link", "--connection", "nobody", code=2).err
+    assert "there is no connection 'nobody'" in told
+    assert "default, north" in told
+    ready.bad("web", "--link", "--connection", "a/b", code=2)
+
+
+def test_web_says_where_the_pages_of_the_others_are(ready: Desk) -> None:
+    from app.call import Call
+    from app.commands.web import others
+
+    call = Call(None, False, False)
+    assert others(call) == []
+    ready.good("connections", "add", "north")
+    (line,) = others(call)
+    assert "/north/tab" in line
+    assert "maxchimp web --link --connection north" in line
+    call.close()
 
 
 def test_a_port_that_is_taken(ready: Desk) -> None:

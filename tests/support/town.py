@@ -28,12 +28,19 @@ class Town:
     """
 
     def __init__(
-        self, folder: Path, people: int = 0, latency_ms: float = 0.0, *, url: str = "", name: str = "default"
+        self,
+        folder: Path,
+        people: int = 0,
+        latency_ms: float = 0.0,
+        *,
+        url: str = "",
+        name: str = "default",
+        seed: int = 5,
     ) -> None:
         self.folder, self.name = folder, name
         self.clock = SystemClock()
         self.clock.advance(-86400)
-        self.world = build_world(seed=5, people=people, clock=self.clock)
+        self.world = build_world(seed=seed, people=people, clock=self.clock)
         self.clock.advance(86400)
         self.mailchimp, self.maximizer = self.world.mailchimp, self.world.maximizer
         services: dict[Side, Service] = {"mailchimp": self.mailchimp, "maximizer": self.maximizer}

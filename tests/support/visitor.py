@@ -12,10 +12,11 @@ from typing import Any
 from harness import Office
 from pydantic import SecretStr
 
-from app.web.application import application
+from app.web.application import DOORS, application
 from app.web.frame import Frame
-from app.web.site import Site
-from app.web.tokens import Pass, Tokens
+from app.web.site import Site, begun
+from app.web.sites import Sites
+from app.web.tokens import LINK, Pass, Tokens
 
 PORT = 8470
 ORIGIN = f"http://127.0.0.1:{PORT}"
@@ -125,7 +126,7 @@ class Visitor:
 
     @property
     def administrator(self) -> Pass:
-        return self.site.tokens.begun("setup", self.site.settings.connection, "tests", admin=True)
+        return begun(self.site, "setup", f"tests {LINK}", admin=True)
 
     maximizer: Any = None
 
@@ -146,9 +147,9 @@ def page(office: Office, **settings: Any) -> Visitor:
         Tokens(KEYS, office.engine, now=now),
         PORT,
         opener=office._open,
-        reload=lambda: office.settings,
+        load=lambda name: office.settings,
         now=now,
     )
-    made = Visitor(application(site), site)
+    made = Visitor(application(Sites(site, DOORS)), site)
     made.maximizer = office.maximizer
     return made

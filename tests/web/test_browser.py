@@ -77,7 +77,7 @@ def stage() -> Iterator[Stage]:
     for user in ("ADA", "BOB"):
         town.maximizer.add_viewer(user, f"password-{user}")
     settings = town.settings.model_copy(update={"administrators": "ADA"})
-    with serving(settings, engine=town.engine, reload=lambda: settings) as page, sync_playwright() as playwright:
+    with serving(settings, engine=town.engine, load=lambda name: settings) as page, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         made = Stage(town, page, browser)
         yield made
@@ -225,7 +225,7 @@ def test_a_login_link_works_once(stage: Stage) -> None:
         shown = window.get_by_role("heading", name="Connection", exact=True) if good else window.get_by_role("alert")
         shown.wait_for()
         assert window.get_by_role("alert").count() == (0 if good else 1)
-        assert window.url == f"{stage.page.url}/"
+        assert window.url == f"{stage.page.url}/default/setup"
         window.context.close()
     stage.said.clear()  # the browser tells of the 401
 

@@ -18,11 +18,12 @@ from hostile import HOSTILE
 from app.web import words
 from app.web.jobs import Job
 from app.web.runs import Applying
+from storage import connections
 
 HARMLESS = "harmless"
 # Words of our own that choose between drawings: nobody else can set them.
 OURS = {"state", "kind", "side", "op", "view", "sources", "again", "conflict", "email_change", "new_member_status",
-        "url", "home_dir", "status", "labels", "names", "x", "y", "word", "months"}  # fmt: skip
+        "url", "home_dir", "status", "labels", "names", "x", "y", "word", "months", "path", "base"}  # fmt: skip
 
 
 class Skeleton(HTMLParser):
@@ -102,6 +103,7 @@ def walk(floor: Floor) -> None:
     office.maximizer.edit(floor.keys["plain"], {r"MailChimp\Sync with MailChimp": "Yes"})
     office.maximizer.edit(floor.keys["both"], {r"Marketing\Plan": "Premium", r"Marketing\Reference": "x" * 30})
     office.sync()
+    connections.create(office.engine, "north", 1.0)
     office.maximizer.edit(floor.keys["both"], {r"Marketing\Plan": "Basic"})
     floor.keys["twin"] = twin
     for user, name in (
@@ -114,7 +116,7 @@ def walk(floor: Floor) -> None:
     ):
         visitor = floor.visitor()
         visitor.launch(user, floor.keys[name])
-        for path in ("/api/tab", "/api/tab/more", "/api/tab/fields"):
+        for path in ("/api/tab", "/api/tab/more", "/api/tab/fields", "/api/tab/next"):
             visitor.post(path)
     setup = floor.visitor().administrate()
     paths: list[tuple[str, Any]] = [
@@ -122,7 +124,7 @@ def walk(floor: Floor) -> None:
         ("connection/steps", {}), ("checks", {}), ("configuration", {}), ("lists", {}), ("mapping", {}), ("job", {}),
         ("mapping/options", {"tag": "PLAN"}), ("mapping/options", {"tag": "group:Email Profile"}), ("runs", {}),
         ("mapping/modify", {"tag": "REF", "field": r"Marketing\Reference"}), ("runs/one", {"id": 1}),
-        ("lists/choose", {"list_id": office.list_id}), ("lists/choose", {"list_id": "nowhere"}),
+        ("connections", {}), ("lists/choose", {"list_id": office.list_id}), ("lists/choose", {"list_id": "nowhere"}),
     ]  # fmt: skip
     for path, body in paths:
         assert setup.post(f"/api/setup/{path}", body).status in (200, 422), path
@@ -177,6 +179,7 @@ def test_hostile_texts_are_really_in_there(drawn: list[tuple[str, dict[str, Any]
         "runs",
         "connection",
         "configuration",
+        "connections",
         "checks",
     ):
         values = next(values for one, values in reversed(drawn) if one == name)

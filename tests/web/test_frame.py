@@ -11,8 +11,9 @@ from visitor import KEYS, ORIGIN, PORT, Visitor
 
 from app.web.application import DOORS, STATIC
 from app.web.frame import AT_ONCE, BODY, MOST_FAILURES, Frame, Rates, origin_of
+from storage import connections
 
-PAGES = ["/", "/tab", "/health", *(f"/static/{name}" for name in STATIC)]
+PAGES = ["/", "/tab", "/setup", "/health", *(f"/static/{name}" for name in STATIC)]
 NOWHERE = [
     "/nowhere",
     "/api/nowhere",
@@ -22,11 +23,19 @@ NOWHERE = [
     "/openapi.json",
     "/.env",
     "/tab/",
+    "/north/tab",
+    "/north/api/tab",
 ]
 POLICY = {
     "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'",
     "base-uri 'none'", "form-action 'none'", "frame-ancestors http://127.0.0.1:2",
 }  # fmt: skip
+
+
+def another(floor: Floor, **more: Any) -> Frame:
+    """A frame of its own before the same page."""
+    app = floor.page.app
+    return Frame(app.app, origins=app.origins, framed_by=app.framed_by, find=app.find, **more)
 
 
 def check_headers(headers: dict[str, str]) -> None:
@@ -63,7 +72,8 @@ def test_nobody_frames_it_when_no_crm_is_configured(shared: Floor) -> None:
         ("https://user:pw@crm.example/", "https://crm.example"),
         ("http://[::1]:8080/", "http://[::1]:8080"),
     ):
-        frame = Frame(shared.page.app.app, origins=site.origins, framed_by=lambda address=address: address)
+        app = shared.page.app
+        frame = Frame(app.app, origins=site.origins, framed_by=lambda path, address=address: address, find=app.find)
         seen = Visitor(frame, site).get("/tab")
         assert seen.headers["content-security-policy"].endswith(f"frame-ancestors {framed}")
 
@@ -163,9 +173,7 @@ def test_sizes_are_limited(shared: Floor) -> None:
 
 def test_rates_are_limited(shared: Floor) -> None:
     clock = [0.0]
-    frame = Frame(
-        shared.page.app.app, origins=shared.page.site.origins, framed_by=lambda: "", rates=Rates(lambda: clock[0])
-    )
+    frame = another(shared, rates=Rates(lambda: clock[0]))
     visitor = Visitor(frame, shared.page.site)
     statuses = [visitor.get("/health").status for _ in range(1300)]
     assert statuses.count(200) == 1200
@@ -176,7 +184,7 @@ def test_rates_are_limited(shared: Floor) -> None:
 
 
 def test_too_many_at_once(shared: Floor) -> None:
-    frame = Frame(shared.page.app.app, origins=shared.page.site.origins, framed_by=lambda: "http://127.0.0.1:2")
+    frame = another(shared)
     visitor = Visitor(frame, shared.page.site)
     frame.busy = AT_ONCE
     seen = visitor.get("/health")
@@ -189,15 +197,22 @@ def test_too_many_at_once(shared: Floor) -> None:
 
 def test_guessing_codes_is_slowed_down(shared: Floor) -> None:
     clock = [0.0]
-    frame = Frame(
-        shared.page.app.app, origins=shared.page.site.origins, framed_by=lambda: "", rates=Rates(lambda: clock[0])
-    )
+    frame = another(shared, rates=Rates(lambda: clock[0]))
     visitor = Visitor(frame, shared.page.site)
     statuses = [visitor.post("/api/session", {"code": f"guess-{n}"}).status for n in range(MOST_FAILURES + 5)]
     assert statuses == [401] * MOST_FAILURES + [429] * 5
     assert visitor.get("/tab").status == 200
     clock[0] += 61
     assert visitor.post("/api/session", {"code": "x"}).status == 401
+
+
+def test_guessing_at_one_connection_slows_down_guessing_at_all(floor: Floor) -> None:
+    connections.create(floor.office.engine, "north", 1.0)
+    visitor = floor.visitor()
+    paths = ["/north/api/session", "/api/session", "/default/api/session", "/nobody/api/session"]
+    statuses = [visitor.post(paths[n % 3], {"code": f"guess-{n}"}).status for n in range(MOST_FAILURES)]
+    assert statuses == [401] * MOST_FAILURES
+    assert [visitor.post(path, {"code": "x"}).status for path in paths] == [429] * 4
 
 
 @pytest.mark.parametrize("path", ["/tab", *DOORS])

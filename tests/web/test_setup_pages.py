@@ -70,7 +70,7 @@ def keyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **settings: str) -> F
     for name, value in environment.items():
         monkeypatch.setenv(f"MAXCHIMP_{name}", value)
     monkeypatch.chdir(tmp_path)
-    site.reload = lambda: load_settings("default")
+    site.load = load_settings
     site.changed()
     return floor
 
@@ -315,13 +315,19 @@ def test_history_and_quarantine(setup: Visitor, floor: Floor) -> None:
 def test_the_newest_report_can_be_taken_along(setup: Visitor, floor: Floor, tmp_path: Path) -> None:
     site = floor.page.site
     site.settings = site.settings.model_copy(update={"home_dir": tmp_path})
-    assert "no quality report" in bad(setup, "runs/report")
-    (tmp_path / "reports").mkdir()
-    (tmp_path / "reports" / "one.html").write_text("<p>one</p>")
     (tmp_path / "outside.html").write_text("secret")
-    (tmp_path / "reports" / "link.html").symlink_to(tmp_path / "outside.html")
-    assert setup.post("/api/setup/runs/report").json == {"name": "one.html", "text": "<p>one</p>", "type": "text/html"}
-    assert "one.html" in good(setup, "runs")
+    shelves = {name: tmp_path / "reports" / name for name in ("default/2026-01-02T030405Z", "north/2026-01-02T030406Z",
+                                                              "default/2026-01-02T030407Z")}  # fmt: skip
+    for shelf in shelves.values():
+        shelf.mkdir(parents=True)
+    one, other, linked = shelves.values()
+    (other / "report.html").write_text("of another connection")
+    (linked / "report.html").symlink_to(tmp_path / "outside.html")
+    assert "no quality report" in bad(setup, "runs/report")
+    (one / "report.html").write_text("<p>one</p>")
+    file = setup.post("/api/setup/runs/report").json
+    assert file == {"name": f"default {one.name}.html", "text": "<p>one</p>", "type": "text/html"}
+    assert one.name in good(setup, "runs")
 
 
 def test_s8_a_sync_wants_a_typed_word(setup: Visitor) -> None:
@@ -333,14 +339,16 @@ def test_s8_dangerous_actions_are_logged(setup: Visitor, floor: Floor, caplog: p
     caplog.set_level("INFO", logger="maxchimp.web")
     other = floor.office.mailchimp.add_list("Another Letter")
     good(setup, "lists/choose", list_id=other, confirm="CHANGE")
-    assert f"tests changed the list list={other}" in caplog.text
+    assert f"tests (login link) changed the list list={other} connection=default" in caplog.text
 
 
 # ---------------------------------------------------------------- before anything is set up
 
 
 def test_a_page_before_the_first_set_up(floor: Floor, setup: Visitor) -> None:
-    floor.page.site.settings = floor.page.site.settings.model_copy(update={"connection": "second"})
+    site = floor.page.site
+    site.settings = floor.office.settings = site.settings.model_copy(update={"connection": "second"})
+    site.notice(None)
     setup.administrate()
     assert "Connection" in good(setup, "connection")
     assert "Create what is missing" in bad(setup, "configuration")

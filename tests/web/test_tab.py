@@ -222,7 +222,7 @@ def test_looking_writes_nothing(floor: Floor) -> None:
     visitor = opened(floor, "both")
     before = floor.office.connection
     written = floor.office.writes(
-        lambda: [visitor.post(path) for path in ("/api/tab", "/api/tab/more", "/api/tab/fields")]
+        lambda: [visitor.post(path) for path in ("/api/tab", "/api/tab/more", "/api/tab/fields", "/api/tab/next")]
     )
     assert written == []
     assert floor.office.connection == before

@@ -55,7 +55,7 @@ def test_nonsense_is_no_token(text: str) -> None:
         with pytest.raises(Denied):
             tokens.read(made, "tab", "default")
     with pytest.raises(Denied):
-        tokens.exchange(text)
+        tokens.exchange(text, "default")
 
 
 def test_another_algorithm_is_no_token(visitor: Visitor) -> None:
@@ -80,7 +80,7 @@ def test_a_token_of_another_purpose_or_connection_is_refused(visitor: Visitor) -
     setup = Visitor(visitor.app, site).administrate()
     assert setup.post("/api/tab").status == 401
     other = site.tokens.token(site.tokens.begun("tab", "elsewhere", "ADA", "x#0"))
-    assert visitor.post("/api/tab", authorization=f"Bearer {other}").status == 401
+    assert visitor.post("/api/tab", authorization=f"Bearer {other}").status == 403
     code = site.tokens.code(site.tokens.begun("tab", "default", "ADA", "x#0"))
     assert visitor.post("/api/tab", authorization=f"Bearer {code}").status == 401  # a code is no token
     assert visitor.post("/api/session", {"code": visitor.token}).status == 401  # and a token is no code
@@ -101,9 +101,9 @@ def test_a_code_is_spent_for_every_process(floor: Floor) -> None:
     site = floor.page.site
     other = Tokens(KEYS, site.engine, now=site.now)
     code = site.tokens.code(site.tokens.begun("setup", "default", "ADA"))
-    assert other.exchange(code).user == "ADA"
+    assert other.exchange(code, "default").user == "ADA"
     with pytest.raises(Denied):
-        site.tokens.exchange(code)
+        site.tokens.exchange(code, "default")
 
 
 def test_keys_rotate(floor: Floor) -> None:

@@ -16,7 +16,7 @@
     const headers = { "Content-Type": "application/json" };
     if (memory.token) headers.Authorization = `Bearer ${memory.token}`;
     try {
-      const answer = await fetch(path, {
+      const answer = await fetch(body.dataset.base + path, {
         method: "POST", headers, body: JSON.stringify(content || {}),
         credentials: "omit", cache: "no-store", redirect: "error", referrerPolicy: "no-referrer",
       });
@@ -47,6 +47,7 @@
     memory.token = session.token;
     memory.purpose = session.purpose;
     memory.until = Date.now() + session.life * 1000;
+    document.getElementById("named").textContent = session.connection;
   }
 
   /* "" when it worked, else what to show. */
