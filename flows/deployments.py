@@ -18,7 +18,14 @@ from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate, WorkPoolUpdate
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags, FlowRunFilter
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    DeploymentFilterTags,
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+)
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions, FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import IntervalSchedule
@@ -105,9 +112,12 @@ def reconcile(
 
 
 def _ours(client: SyncPrefectClient) -> Iterator[DeploymentResponse]:
-    only = DeploymentFilter(tags=DeploymentFilterTags(all_=[OURS]))
+    return _deployments(client, deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[OURS])))
+
+
+def _deployments(client: SyncPrefectClient, **chosen: Any) -> Iterator[DeploymentResponse]:
     offset = 0
-    while rows := client.read_deployments(deployment_filter=only, limit=_PAGE, offset=offset):
+    while rows := client.read_deployments(**chosen, limit=_PAGE, offset=offset):
         yield from rows
         offset += len(rows)
 
@@ -155,19 +165,24 @@ def _told(wish: Wanted) -> str:
 
 
 def next_tick(client: SyncPrefectClient, connection: str) -> float | None:
-    """When the server starts a connection's next sync; None when it does not: no deployment, or one that is paused."""
-    try:
-        row = client.read_deployment_by_name(f"sync/{connection}")
-        paused = row.paused or client.read_work_pool(row.work_pool_name or POOL).is_paused
-    except ObjectNotFound:
+    """When the server starts a connection's next sync; None when it does not: no deployment, or all are paused.
+
+    Whoever made the deployment, by whatever name: its parameters say of which connection it is.
+    """
+    syncs = _deployments(client, flow_filter=FlowFilter(name=FlowFilterName(any_=["sync"])))
+    mine = [row for row in syncs if row.parameters.get("connection", "default") == connection and not row.paused]
+    pools = {row.work_pool_name for row in mine if row.work_pool_name}
+    open_pools = {name for name in pools if not client.read_work_pool(name).is_paused}
+    ids = [row.id for row in mine if row.work_pool_name is None or row.work_pool_name in open_pools]
+    if not ids:
         return None
-    if paused:
-        return None
-    only = DeploymentFilter.model_validate({"id": {"any_": [row.id]}})
     coming = {"next_scheduled_start_time": {"after_": datetime.now(UTC).isoformat()}}
-    chosen = FlowRunFilter.model_validate({"state": {"type": {"any_": ["SCHEDULED"]}}, **coming})
-    first = FlowRunSort.NEXT_SCHEDULED_START_TIME_ASC
-    runs = client.read_flow_runs(flow_run_filter=chosen, deployment_filter=only, sort=first, limit=1)
+    runs = client.read_flow_runs(
+        flow_run_filter=FlowRunFilter.model_validate({"state": {"type": {"any_": ["SCHEDULED"]}}, **coming}),
+        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=ids)),
+        sort=FlowRunSort.NEXT_SCHEDULED_START_TIME_ASC,
+        limit=1,
+    )
     due = runs[0].next_scheduled_start_time if runs else None
     return due.timestamp() if due else None
 

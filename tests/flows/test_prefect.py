@@ -23,6 +23,7 @@ from flows import launch as launching
 from flows.cycle import Asked, Cycle
 from flows.launch import at_home, launch
 from flows.server import PrefectServer
+from flows.upcoming import Upcoming, next_run
 from storage import connections, leases
 from storage.engine import begin
 
@@ -341,6 +342,56 @@ def test_r33_deployments_are_kept_as_the_store_says(server: PrefectServer, town:
         gone = [line for line in reconciled() if not line.startswith("quality-report")]
         assert sorted(gone) == ["backfill/south: removed", "sync/south: removed"]
         assert client.read_deployment(foreign).name == "south"
+
+
+def test_the_next_run_is_told_while_something_schedules_it(
+    server: PrefectServer, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a deployment nor a work pool that is paused schedules; the name of a deployment does not matter."""
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
+    from prefect.client.schemas.schedules import CronSchedule
+
+    from flows import deployments
+
+    def told(connection: str = "default") -> Upcoming:
+        return next_run(town.folder, connection)
+
+    def due(connection: str = "default") -> float:
+        end = time.monotonic() + 240
+        while (found := told(connection).at) is None:
+            assert time.monotonic() < end, f"nothing schedules {connection}"
+            time.sleep(0.2)
+        return found
+
+    with deployments.talking(server.api) as client:
+        deployments.ensure_pool(client)
+        deployments.reconcile(client, [])
+        assert told() == Upcoming()
+        deployments.reconcile(client, deployments.wanted(connections.every(town.engine)))
+        assert 0 < due() - time.time() <= 3600
+        assert told("elsewhere") == Upcoming()
+        row = client.read_deployment_by_name("sync/default")
+        client.pause_deployment(row.id)
+        assert told() == Upcoming()
+        client.resume_deployment(row.id)
+        assert due()
+        deployments.pause(client, deployments.POOL, True)
+        assert told() == Upcoming()
+        deployments.pause(client, deployments.POOL, False)
+        assert due()
+        client.create_deployment(
+            flow_id=row.flow_id,
+            name="by hand",
+            entrypoint=row.entrypoint,
+            schedules=[DeploymentScheduleCreate(schedule=CronSchedule(cron="0 4 * * *"), active=True)],
+            parameters={"connection": "elsewhere"},
+            work_pool_name=deployments.POOL,
+        )
+        assert 0 < due("elsewhere") - time.time() <= 86400
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    assert told() == Upcoming(asked=False)
+    monkeypatch.delenv("PREFECT_API_URL")
+    assert told() == Upcoming()
 
 
 def test_automations_are_made_once_and_go_with_their_addresses(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 import requests
 from cryptography.fernet import Fernet
+from quarter import Client
 from town import Town
 
 from storage import connections, leases
@@ -216,8 +218,27 @@ def _changes_take_effect(served: Served, town: Town) -> None:
     until(lambda: exists(served, "backfill/north"), "the new connection's deployments")
     assert schedule(served, "sync/north") == [3600.0]
     assert schedule(served, "backfill/north") == []
+    page = _the_page_serves_it(served)
     assert served.command("connections", "remove", "north", "--yes").returncode == 0
+    assert page.get("/setup").status_code == 404
     until(lambda: not exists(served, "sync/north"), "the removed connection's deployments to go")
+
+
+def _the_page_serves_it(served: Served) -> Client:
+    """Below its name, with a login link of its own; the next run is told while something schedules it."""
+    url = next(re.findall(r"http://127\.0\.0\.1:\d+", line)[0] for line in served.said if "set-up, once" in line)
+    port = url.rpartition(":")[2]
+    for name in ("default", "north"):
+        page = Client(url, f"/{name}")
+        link = served.command("web", "--link", "--connection", name, "--port", port).stdout.strip()
+        code = link.partition(f"{url}/{name}/setup#code=")[2]
+        page.token = page.post("/api/session", {"code": code}).json()["token"]
+        until(lambda page=page: "about" in page.post("/api/setup/next").text, f"the next run of {name}")
+        assert page.post("/api/setup/runs").status_code == 200
+    row = served.ask("deployments/name/sync/north")
+    served.ask(f"deployments/{row['id']}/pause_deployment", {})
+    until(lambda: "nothing schedules runs here" in page.post("/api/setup/next").text, "the pause of north")
+    return page
 
 
 def _a_backfill_never_runs_beside_a_cycle(served: Served, town: Town) -> None:

@@ -18,12 +18,14 @@ from hostile import HOSTILE as HOSTILE_STRINGS
 from town import Town
 
 from app.web import tab
-from app.web.server import Page, serving
+from app.web.server import Page, login_link, serving
 from clients.mailchimp import Mailchimp
 from flows import launch
 from flows.cycle import Asked, Cycle
 from flows.launch import opened
+from flows.settings import Settings
 from sandbox.web import Door, Request, Response, serve
+from storage import connections
 
 pytestmark = [pytest.mark.xdist_group("browser")]
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
@@ -53,10 +55,15 @@ class Stage:
         made.on("console", lambda told: self.said.append(f"console {told.text}") if told.type == "error" else None)
         return made
 
-    def crm(self, user: str, pair: int) -> str:
+    def crm(self, user: str, pair: int, tab: str = "/tab") -> str:
         """The address of Web Access with an entry selected and the tab in its frame."""
         key = self.town.world.pairs[pair][1]
-        return self.town.servers[1].url + self.town.maximizer.show_tab(user, key, f"{self.page.url}/tab")
+        return self.town.servers[1].url + self.town.maximizer.show_tab(user, key, f"{self.page.url}{tab}")
+
+
+def settings_of(settings: Settings, name: str) -> Settings:
+    """Every connection of this store goes with the same services."""
+    return settings.model_copy(update={"connection": name})
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +84,10 @@ def stage() -> Iterator[Stage]:
     for user in ("ADA", "BOB"):
         town.maximizer.add_viewer(user, f"password-{user}")
     settings = town.settings.model_copy(update={"administrators": "ADA"})
-    with serving(settings, engine=town.engine, load=lambda name: settings) as page, sync_playwright() as playwright:
+    with (
+        serving(settings, engine=town.engine, load=partial(settings_of, settings)) as page,
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         made = Stage(town, page, browser)
         yield made
@@ -329,6 +339,59 @@ def test_runs_and_sync_entire_list(stage: Stage) -> None:
     window.set_viewport_size({"width": 400, "height": 900})
     assert fits(window)
     shot(window, "setup-runs-400")
+    window.context.close()
+
+
+def test_two_connections(stage: Stage) -> None:
+    """From the list of all to the set-up and the tab of another one, which starts with nothing."""
+    stage.town.mailchimp.add_list("North Letter")
+    connections.create(stage.town.engine, "north", stage.page.site.now())
+    window = entered(stage, "All connections", 1000)
+    window.get_by_role("row", name="north").get_by_text("to be set up").wait_for()
+    assert window.get_by_role("row", name="default").get_by_text("this one").count() == 1
+    assert axe(window) == []
+    for width in (1000, 400):
+        window.set_viewport_size({"width": width, "height": 900})
+        assert fits(window)
+        shot(window, f"connections-{width}")
+    with window.context.expect_page() as opening:
+        window.get_by_role("link", name="north").click()
+    other = opening.value
+    other.get_by_text("maxchimp web --link --connection north").wait_for()  # a link lets nobody in
+    assert other.evaluate("window.opener") is None
+    window.context.close()
+    _set_up_north(stage)
+    for width in (1000, 400):
+        window = stage.window(width)
+        window.goto(stage.crm("ADA", 0, "/north/tab"))
+        frame = window.frame_locator("iframe")
+        frame.get_by_text("No member of North Letter has this address.").wait_for()
+        frame.get_by_text("nothing schedules runs here").wait_for()
+        assert fits(window.frames[1])
+        shot(window, f"north-tab-{width}")
+        window.context.close()
+
+
+def _set_up_north(stage: Stage) -> None:
+    window = stage.window(1000)
+    settings = settings_of(stage.page.site.settings, "north")
+    window.goto(login_link(stage.town.engine, settings, stage.page.url))
+    window.get_by_role("heading", name="Connection", exact=True).wait_for()
+    assert window.locator("#named").inner_text() == "north"
+    window.get_by_role("button", name="Create what is missing").click()
+    window.get_by_text("Still to do", exact=True).wait_for()
+    window.get_by_role("button", name="Configuration", exact=True).click()
+    window.get_by_role("button", name="Select a Sync List").click()
+    window.get_by_label("North Letter").check()
+    window.get_by_role("button", name="OK", exact=True).click()
+    window.get_by_text("List selected").wait_for()
+    window.get_by_role("button", name="Connection", exact=True).click()
+    window.get_by_role("heading", name="Connection", exact=True).wait_for()
+    for width in (1000, 400):
+        window.set_viewport_size({"width": width, "height": 900})
+        assert fits(window)
+        shot(window, f"north-setup-{width}")
+    assert axe(window) == []
     window.context.close()
 
 
