@@ -4,8 +4,10 @@ server       starts and stops it
 application  its pages and POST routes
 frame        what holds for every request and answer: headers, hosts, origins, sizes, rates, errors
 tokens       one-time codes and short-lived signed tokens
-site         what every handler is given
+sites        the pages of all connections: which one a path leads to
+site         what every handler is given: one connection
 tab          the ways in, and the following tab
 admin, mapping, runs   set-up; they call the same functions as the command line
+listing      all connections, for administrators
 words        templates; everything that enters them is escaped
 """

@@ -90,7 +90,7 @@ class Frame:
     """Stands before the application.
 
     ``origins``: where our own pages may be served from. ``find``: where a method and a path lead, told to the
-    application as ``place`` of the scope. ``framed_by``: the address that may hold a path in a frame, "" for none; it
+    application as ``place`` of the scope. ``framed_by``: the address that may hold these in a frame, "" for none; it
     is asked for at every answer, after ``find``, because set-up may change it.
     """
 
@@ -99,7 +99,7 @@ class Frame:
         app: ASGIApp,
         *,
         origins: Callable[[], Iterable[str]],
-        framed_by: Callable[[str], str],
+        framed_by: Callable[[str, str], str],
         find: Callable[[str, str], Any],
         rates: Rates | None = None,
     ) -> None:
@@ -118,7 +118,7 @@ class Frame:
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 state["status"] = int(message["status"])
-                message = {**message, "headers": [*_kept(message["headers"]), *self._headers(scope["path"])]}
+                message = {**message, "headers": [*_kept(message["headers"]), *self._headers(scope)]}
             await send(message)
 
         self.busy += 1
@@ -164,8 +164,8 @@ class Frame:
         if scope["path"].endswith(LAUNCHES) and status in (401, 403):
             self.rates.note(_caller(scope), "failed")
 
-    def _headers(self, path: str) -> list[tuple[bytes, bytes]]:
-        framed = origin_of(self.framed_by(path)) or "'none'"
+    def _headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        framed = origin_of(self.framed_by(scope["method"], scope["path"])) or "'none'"
         found = {
             "content-security-policy": POLICY + framed,
             "x-content-type-options": "nosniff",

@@ -51,27 +51,28 @@ class Sites:
 
     def find(self, method: str, path: str) -> Place | None:
         """Where a request leads, None for nowhere; connections that came, went or changed are noticed here."""
-        name, rest = _split(path)
-        fits = path in (PAGES if method in _READS else self.doors)
-        # Only below the name "api" the two meet, and there the method tells them apart.
-        if not fits and self._named(rest) and (place := self._place(name, f"/{name}", rest)):
+        name, rest = self._below(method, path)
+        if name and (place := self._place(name, f"/{name}", rest)):
             return place
         if path in PAGES or path in self.doors:
             return self._place(self.start.name, "", path, shell=method in _READS)
         return None
 
-    def framed_by(self, path: str) -> str:
+    def framed_by(self, method: str, path: str) -> str:
         """The Web Access address of the connection that a path belongs to, as ``find`` has last seen it."""
-        name, rest = _split(path)
-        if not self._named(rest) or path in self.doors:
-            name = ""
+        name, _ = self._below(method, path)
         if name in self._broken:
             return ""
         return (self._made.get(name) or self.start).settings.maximizer_web_url
 
-    def _named(self, rest: str) -> bool:
-        """Whether there is such a path below the name of a connection."""
-        return rest in NAMED or rest in self.doors
+    def _below(self, method: str, path: str) -> tuple[str, str]:
+        """(name, path within its page) of what may stand below the name of a connection, else two empty texts.
+
+        Only below the name "api" the two kinds of paths meet, and there the method tells them apart.
+        """
+        name, rest = _split(path)
+        first = path in (PAGES if method in _READS else self.doors)
+        return (name, rest) if not first and (rest in NAMED or rest in self.doors) else ("", "")
 
     def _place(self, name: str, base: str, path: str, *, shell: bool = False) -> Place | None:
         """``shell``: an empty page of the first connection, which is shown also when the store does not answer."""

@@ -418,11 +418,14 @@ def test_the_variable_that_decides_is_named(tmp_path: Path, monkeypatch: pytest.
         assert "MAXCHIMP_SOUTH__MAILCHIMP_API_KEY" in told
 
 
-def test_a_connection_may_be_called_as_a_path_is(moving: Quarter) -> None:
+def test_a_connection_may_be_called_as_a_path_is(moving: Quarter, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("api", "tab", "static", "setup", "health"):
         connections.create(moving.page.site.engine, name, 1.0)
+        monkeypatch.setenv(f"MAXCHIMP_{name.upper()}__MAXIMIZER_WEB_URL", f"https://{name}.example/MaximizerWebAccess")
         for path in ("/tab", "/setup"):
-            assert f'data-base="/{name}"' in moving.visitor(name).get(path).text
+            seen = moving.visitor(name).get(path)
+            assert f'data-base="/{name}"' in seen.text
+            assert framed(seen) == f"https://{name}.example"
         assert moving.administrator(name).post("/api/setup/runs").status_code == 200
         assert moving.visitor().post(f"/{name}/tab").status_code == (401 if name == "api" else 405)
     assert moving.viewer("default").post("/api/tab").status_code == 200

@@ -73,7 +73,7 @@ def test_nobody_frames_it_when_no_crm_is_configured(shared: Floor) -> None:
         ("http://[::1]:8080/", "http://[::1]:8080"),
     ):
         app = shared.page.app
-        frame = Frame(app.app, origins=site.origins, framed_by=lambda path, address=address: address, find=app.find)
+        frame = Frame(app.app, origins=site.origins, framed_by=lambda *where, address=address: address, find=app.find)
         seen = Visitor(frame, site).get("/tab")
         assert seen.headers["content-security-policy"].endswith(f"frame-ancestors {framed}")
 

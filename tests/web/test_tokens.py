@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 from visitor import KEYS, Visitor
 
-from app.web.tokens import CODE, LIFE, LONGEST, Denied, Tokens, keys
-from storage import credentials
+from app.web.tokens import CODE, LIFE, LONGEST, Denied, Elsewhere, Tokens, keys
+from storage import connections, credentials
+from storage.engine import begin
 
 
 @pytest.fixture
@@ -104,6 +105,27 @@ def test_a_code_is_spent_for_every_process(floor: Floor) -> None:
     assert other.exchange(code, "default").user == "ADA"
     with pytest.raises(Denied):
         site.tokens.exchange(code, "default")
+
+
+def test_a_token_is_of_the_connection_as_it_was_made(store: Engine) -> None:
+    """One that was removed and made anew under the same name is another one; before the first set-up there is none."""
+    tokens = Tokens(KEYS, store)
+    first = tokens.token(tokens.begun("setup", "north", "ADA"))
+    headers = []
+    for moment in (1764412345.1234567, 1764412345.7654321):
+        made = connections.create(store, "north", moment)
+        given = tokens.begun("setup", "north", "ADA", born=made.created_at)
+        headers.append(f"Bearer {tokens.token(given)}")
+        found = connections.find(store, "north")
+        assert found is not None
+        assert tokens.read(headers[-1], "setup", "north", found.created_at) == given
+        assert tokens.read(f"Bearer {first}", "setup", "north", found.created_at).user == "ADA"
+        with begin(store) as db:
+            connections.remove(db, made.id)
+        with pytest.raises(Elsewhere):
+            tokens.read(headers[-1], "setup", "north")
+    with pytest.raises(Elsewhere):
+        tokens.read(headers[0], "setup", "north", 1764412345.7654321)
 
 
 def test_keys_rotate(floor: Floor) -> None:
