@@ -31,10 +31,17 @@ def about(**facts: Any) -> Iterator[None]:
 def known() -> Mapping[str, Any]:
     """The facts of the block that this line is written in.
 
-    A helper thread has none of its own: it works for the only block there is, or it is not known for which.
+    A helper thread has none of its own: it works for the only block there is. Of several only what they agree on is
+    known; the rest is None, for it is not known for which it works.
     """
     mine = _own.get()
     if mine is not None:
         return mine
     with _lock:
-        return _active[0] if len(_active) == 1 else {}
+        active = list(_active)
+    names = dict.fromkeys(name for facts in active for name in facts)
+    return {name: _agreed([facts.get(name) for facts in active]) for name in names}
+
+
+def _agreed(values: list[Any]) -> Any:
+    return values[0] if all(value == values[0] for value in values) else None

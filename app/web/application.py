@@ -44,7 +44,7 @@ def application(sites: Sites, *, rates: Rates | None = None) -> Frame:
             return await _shell(place)(scope, receive, send)
         request = Request(scope, receive)
         body, authorization = await request.body(), request.headers.get("authorization", "")
-        told = await run_in_threadpool(_answer, place, DOORS[place.path], body, authorization)
+        told = await run_in_threadpool(_told, place, DOORS[place.path], body, authorization)
         return await told(scope, receive, send)
 
     return Frame(answer, origins=sites.start.origins, framed_by=sites.framed_by, find=sites.find, rates=rates)
@@ -66,16 +66,19 @@ def _static(name: str) -> Response:
     return Response(content, media_type=f"{STATIC[name]}; charset=utf-8")
 
 
+def _told(place: Place, door: Door, body: bytes, authorization: str) -> Response:
+    with about(connection=place.name):
+        return _answer(place, door, body, authorization)
+
+
 def _answer(place: Place, door: Door, body: bytes, authorization: str) -> Response:
     """The handler's answer, or what went wrong in words: never more than our own sentence and what to do."""
     site = place.site
     try:
-        site = place.page
-        with about(connection=site.name):
-            who = _NOBODY
-            if door.purpose is not None:
-                who = site.tokens.read(authorization, door.purpose, site.name, site.born)
-            return _html_or_json(door.handler(site, who, door.model.model_validate_json(body or b"{}")))
+        site, who = place.page, _NOBODY
+        if door.purpose is not None:
+            who = site.tokens.read(authorization, door.purpose, site.name, site.born)
+        return _html_or_json(door.handler(site, who, door.model.model_validate_json(body or b"{}")))
     except Elsewhere:
         raise Refusal(403) from None
     except Denied:
@@ -83,7 +86,7 @@ def _answer(place: Place, door: Door, body: bytes, authorization: str) -> Respon
     except ValidationError:
         raise Refusal(400) from None
     except MaxchimpError as error:
-        log.info("page: %s", error.message)
+        log.info("page: %s connection=%s", error.message, place.name)
         if site is not None and isinstance(error, CallFailed | Incomplete | CredentialsRefused):
             site.forget()
         status = status_of(error) if door.purpose is not None else _way_in(error)

@@ -32,6 +32,11 @@ class Place:
     problem: MaxchimpError | None = None
 
     @property
+    def name(self) -> str:
+        """Of the connection."""
+        return self.site.name if self.site else self.base.removeprefix("/")
+
+    @property
     def page(self) -> Site:
         """Raises ``problem``."""
         if self.problem is not None:
@@ -90,9 +95,9 @@ class Sites:
         start = self.start
         found = connections.find(start.engine, name)
         with self._lock:
-            self._broken.discard(name)
             site = self._known(name)
             if found is None and site is not start:
+                self._broken.discard(name)
                 if site is not None:
                     self._made.pop(name).jobs.stop()
                 return None
@@ -101,9 +106,9 @@ class Sites:
                 return site
             self._broken.add(name)
             settings = read_settings(start.load, name)
-            self._broken.discard(name)
             made = Site(start.engine, settings, start.tokens, start.port, start.opener, start.load, start.now)
             self._made[name] = made
+            self._broken.discard(name)
             return made
 
     def close(self) -> None:

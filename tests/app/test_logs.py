@@ -6,6 +6,8 @@ import hashlib
 import json
 import logging
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +133,22 @@ def test_facts_are_those_of_the_block() -> None:
             assert known() == {"connection": "a", "run": 2}
         assert known()["run"] == 1
     assert known() == {}
+
+
+def test_a_helper_of_nobody_in_particular_knows_what_all_agree_on() -> None:
+    """Two connections are at work in one process: a line of a third thread is about neither of them."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def beside() -> None:
+        with about(connection="b", run=1):
+            begun.set()
+            assert ended.wait(60)
+
+    with ThreadPoolExecutor(2) as pool, about(connection="a", run=1):
+        assert pool.submit(known).result() == {"connection": "a", "run": 1}
+        other = pool.submit(beside)
+        assert begun.wait(60)
+        assert pool.submit(known).result() == {"connection": None, "run": 1}
+        assert known() == {"connection": "a", "run": 1}
+        ended.set()
+        other.result()
