@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from sqlalchemy import Engine
 
@@ -49,7 +50,8 @@ def login_link(engine: Engine, settings: Settings, url: str) -> str:
 
 
 def tokens_of(engine: Engine, settings: Settings) -> Tokens:
-    return Tokens(keys(engine, settings.secret_key.get_secret_value()), engine)
+    renew = partial(keys, engine, settings.secret_key.get_secret_value())
+    return Tokens(renew(), engine, renew=renew)
 
 
 @contextmanager

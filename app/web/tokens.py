@@ -25,6 +25,7 @@ LIFE = 600.0  # seconds of a token
 CODE = 60.0  # seconds of the code of a launch
 LOGIN = 600.0  # seconds of a login link that the command line prints
 LONGEST = 7200.0  # seconds for which one login can be renewed
+RENEWAL = 60.0  # seconds between two looks for newer keys
 LINK = "(login link)"  # how the user of one is marked; no Maximizer user is called so
 
 _PREFIX = "Bearer "
@@ -60,10 +61,21 @@ class Pass:
 
 
 class Tokens:
-    """Makes and reads them. ``keys``: the newest signs, all of them read."""
+    """Makes and reads them. ``keys``: the newest signs, all of them read.
 
-    def __init__(self, keys: Sequence[str], engine: Engine, *, now: Callable[[], float] = time.time) -> None:
-        self._keys, self._engine, self._now = list(keys), engine, now
+    ``renew`` tells the keys as they are now: another process may sign with a newer one.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[str],
+        engine: Engine,
+        *,
+        now: Callable[[], float] = time.time,
+        renew: Callable[[], Sequence[str]] | None = None,
+    ) -> None:
+        self._keys, self._engine, self._now, self._renew = list(keys), engine, now, renew
+        self._renewed_at = 0.0
 
     def token(self, given: Pass) -> str:
         return self._sign("token", given, self._now() + LIFE)
@@ -106,6 +118,22 @@ class Tokens:
         return signed.decode() if isinstance(signed, bytes) else signed
 
     def _open(self, kind: str, text: str) -> tuple[Pass, str, float]:
+        try:
+            return self._read(kind, text)
+        except Denied:
+            if not self._newer_keys():
+                raise
+        return self._read(kind, text)
+
+    def _newer_keys(self) -> bool:
+        """Whether there are other keys than before; looked for once a minute at most, whoever sends what."""
+        if self._renew is None or self._now() - self._renewed_at < RENEWAL:
+            return False
+        self._renewed_at = self._now()
+        before, self._keys = self._keys, list(self._renew())
+        return self._keys != before
+
+    def _read(self, kind: str, text: str) -> tuple[Pass, str, float]:
         try:
             claims: dict[str, Any] = self._serializer(kind).loads(text)
             until, number = float(claims.pop("until")), str(claims.pop("number"))

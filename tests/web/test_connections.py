@@ -9,6 +9,7 @@ import html
 import logging
 import re
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from flows import kept, launch
 from flows.cycle import Asked, Cycle
 from flows.launch import opened
 from flows.settings import load_settings
-from storage import connections
+from storage import connections, credentials
 from storage.engine import begin
 
 WAY_IN = [path for path, door in DOORS.items() if door.purpose is None]
@@ -261,6 +262,15 @@ def test_what_others_change_is_taken_up(moving: Quarter, monkeypatch: pytest.Mon
         connections.update(site.engine, found.id, list_id=other, list_name="Another Letter")
         assert "Another Letter" in words(setup.post("/api/setup/configuration"))
         assert site.services is not clients
+
+
+def test_a_login_link_is_good_also_after_the_keys_have_changed(moving: Quarter) -> None:
+    """Another process signs with a new key as soon as the old one is a month old; the page goes on running."""
+    engine = moving.page.site.engine
+    before = credentials.signing_keys(engine)
+    assert credentials.signing_keys(engine, time.time() + credentials.ROTATION + 1) != before
+    for name in NAMES:
+        assert moving.administrator(name).post("/api/setup/runs").status_code == 200
 
 
 def test_one_that_cannot_be_read_breaks_nobody_else(moving: Quarter) -> None:
