@@ -109,7 +109,13 @@ class Quarter:
 
 @contextmanager
 def quarter(
-    folder: Path, patch: pytest.MonkeyPatch, *, people: int = 4, setup: bool = True, **environment: str
+    folder: Path,
+    patch: pytest.MonkeyPatch,
+    *,
+    people: int = 4,
+    setup: bool = True,
+    start: str = "default",
+    **environment: str,
 ) -> Iterator[Quarter]:
     """``setup`` False: nothing but the addresses of the services is told, everything else is to be typed in."""
     url = f"sqlite:///{folder / 'maxchimp.db'}"
@@ -127,7 +133,7 @@ def quarter(
             for user in ("ADA", "BOB"):
                 town.maximizer.add_viewer(user, f"password-{user}")
     made = Quarter(folder, towns)
-    with serving(load_settings("default"), load=made.load) as page:
+    with serving(load_settings(start), load=made.load) as page:
         made.page, made.sites = page, page.sites
         yield made
     for town in towns.values():

@@ -428,6 +428,19 @@ def test_the_variable_that_decides_is_named(tmp_path: Path, monkeypatch: pytest.
         assert "MAXCHIMP_SOUTH__MAILCHIMP_API_KEY" in told
 
 
+def test_paths_without_a_name_are_of_the_connection_it_was_started_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with quarter(tmp_path, monkeypatch, people=0, start="north") as made:
+        setup = made.administrator("north")
+        setup.base = ""
+        assert setup.post("/api/setup/runs").status_code == 200
+        assert framed(setup.get("/tab")) == origin_of(made.towns["north"].settings.maximizer_web_url)
+        assert made.administrator("default").post("/api/setup/runs").status_code == 200
+        setup.token = made.administrator("default").token
+        assert setup.post("/api/setup/runs").status_code == 403
+
+
 def test_a_connection_may_be_called_as_a_path_is(moving: Quarter, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("api", "tab", "static", "setup", "health"):
         connections.create(moving.page.site.engine, name, 1.0)
