@@ -55,7 +55,7 @@ class Onlooker:
     def overwritten(self, contact_id: str, tag: str) -> list[str]:
         """Values of a member's field that were overwritten."""
         with reading(self.demo.engine) as db:
-            past = changes.history(db, self.demo.connection_id, contact_id=contact_id)
+            past = changes.history(db, self.demo.connection_id, contact_id)
         items = [item for fields in past["fields"] for item in json.loads(fields)["set"]]
         return [str(item["old"]) for item in items if item["field"] == tag]
 

@@ -1,12 +1,14 @@
-"""Calls, time and memory of whole cycles over real HTTP, by size of the list.
+"""Calls, time and memory of whole cycles over real HTTP, by size of the list, in a store with a past.
 
-python -m benchmarks.calls [PEOPLE ...]
+python -m benchmarks.calls [PEOPLE ...]            everything
+python -m benchmarks.calls --edits [PEOPLE ...]    only whether a cycle after 100 edits is longer in a longer list
 """
 
 from __future__ import annotations
 
 import json
 import math
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -14,13 +16,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks import past
 from benchmarks.frames import peak_mib
 from flows.cycle import Asked, Cycle
 from flows.describe import address_book, audience
 from flows.services import Services, connect
 from flows.settings import Settings
 from flows.setup import Wish, put_mapping, set_up
-from storage import connections
+from storage import connections, runs
 from storage.engine import open_store
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,8 +50,8 @@ class Town:
         self.process.wait(30)
 
 
-def measure(store: str, town: dict[str, Any], kind: str) -> None:
-    """One cycle in a process of its own, printed as JSON."""
+def measure(store: str, town: dict[str, Any], kind: str, size: int) -> None:
+    """One cycle in a process of its own, printed as JSON; or the set-up, with the past of so many people."""
     settings = Settings(
         mailchimp_api_key=town["key"], mailchimp_url=town["mailchimp"] + "/3.0", maximizer_url=town["maximizer"],
         maximizer_database=town["database"], maximizer_user=town["user"], maximizer_password=town["password"],
@@ -56,7 +59,7 @@ def measure(store: str, town: dict[str, Any], kind: str) -> None:
     engine = open_store(store)
     found = connections.find(engine, "default") if kind != "setup" else None
     services: Services = connect(settings, found.dialect if found else "")
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     if kind == "setup":
         outcome = set_up(engine, services, Wish())
         assert outcome.connection
@@ -64,16 +67,26 @@ def measure(store: str, town: dict[str, Any], kind: str) -> None:
         put_mapping(
             engine, outcome.connection, known, r"Marketing\Team", "TEAM", fields=address_book(services.maximizer)
         )
-        return
+        return past.history(engine, outcome.connection.id, size, time.time())
     assert found
+    if kind == "strangers":
+        first = runs.latest(engine, found.id, 10)[-1].id
+        return past.strangers(engine, found.id, size, first, time.time())
     cycle = Cycle(engine, found, services, Asked("backfill" if kind == "backfill" else "sync", yes=True), judge=False)
     cycle.tell()
-    seconds = time.perf_counter() - begun
-    print(json.dumps({"seconds": seconds, "peak": peak_mib(), "calls": services.calls(), "counts": cycle.counts}))
+    told = {
+        "seconds": time.perf_counter() - begun,
+        "cpu": time.process_time() - used,
+        "peak": peak_mib(),
+        "calls": services.calls(),
+        "counts": cycle.counts,
+        "stages": cycle.facts["stages"],
+    }
+    print(json.dumps(told))
 
 
-def run(store: str, town: Town, kind: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.calls", "--one", store, json.dumps(town.settings), kind]
+def run(store: str, town: Town, kind: str, size: int = 0) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.calls", "--one", store, json.dumps(town.settings), kind, str(size)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     return dict(json.loads(done.stdout.splitlines()[-1])) if done.stdout.strip() else {}
 
@@ -83,7 +96,7 @@ def table(size: int) -> None:
     store = f"sqlite:///{folder.name}/store/maxchimp.db"
     pages = 2 * math.ceil(size / 1000)
     try:
-        run(store, town, "setup")
+        run(store, town, "setup", size)
         rows: list[tuple[str, str, dict[str, Any]]] = [("first cycle, everybody known", "", run(store, town, "sync"))]
         rows.append(("backfill, nothing to do", f"<= {1.05 * pages + 30:.0f}", run(store, town, "backfill")))
         town.do("edit", 100)
@@ -114,9 +127,60 @@ def table(size: int) -> None:
         print(f"{size:>8,}  {what:36} {cost}  wrote {wrote}")
 
 
+THERE = 2_000  # people whom the services know; the others are in the store alone
+ROUNDS = 9
+
+
+def edits(sizes: list[int]) -> None:
+    """A scheduled cycle after 100 edits on both sides, in turn in a short list and in longer ones, so that what else
+    the machine does falls on all of them: medians, and their ratio to the first.
+    """
+    folder = tempfile.TemporaryDirectory()
+    stores = {size: f"sqlite:///{folder.name}/{size}/maxchimp.db" for size in sizes}
+    towns = {size: Town(THERE) for size in sizes}
+    found: dict[int, list[dict[str, Any]]] = {size: [] for size in sizes}
+    try:
+        for size in sizes:
+            run(stores[size], towns[size], "setup", size)
+            for _ in range(
+                2
+            ):  # the second one teaches that dates move with UDFs: from then on entries are read by date
+                run(stores[size], towns[size], "sync")
+                towns[size].do("edit", 100)
+            run(stores[size], towns[size], "sync")
+            run(stores[size], towns[size], "strangers", size - THERE)
+        for _ in range(ROUNDS):
+            for size in sizes:
+                towns[size].do("edit", 100)
+                found[size].append(run(stores[size], towns[size], "sync"))
+    finally:
+        for town in towns.values():
+            town.close()
+        folder.cleanup()
+    first = {name: _median(found[sizes[0]], name) for name in ("seconds", "cpu")}
+    for size, rows in found.items():
+        took = {name: _median(rows, name) for name in first}
+        ratios = {name: took[name] / first[name] for name in first}
+        counts = rows[-1]["counts"]
+        wrote = " + ".join(str(counts[side]["update"]) for side in ("mailchimp", "maximizer"))
+        calls = sum(rows[-1]["calls"].values())
+        print(
+            f"{size:>8,} links  {took['seconds']:6.2f} s ({ratios['seconds']:.2f} x)  cpu {took['cpu']:6.2f} s "
+            f"({ratios['cpu']:.2f} x)  {max(row['peak'] for row in rows):.0f} MiB  {calls} calls  wrote {wrote}"
+        )
+        stages = {name: statistics.median(row["stages"][name] for row in rows) for name in rows[0]["stages"]}
+        print("                " + ", ".join(f"{name} {part:.2f}" for name, part in stages.items()))
+
+
+def _median(rows: list[dict[str, Any]], name: str) -> float:
+    return float(statistics.median(row[name] for row in rows))
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--one"]:
-        return measure(sys.argv[2], json.loads(sys.argv[3]), sys.argv[4])
+        return measure(sys.argv[2], json.loads(sys.argv[3]), sys.argv[4], int(sys.argv[5]))
+    if sys.argv[1:2] == ["--edits"]:
+        return edits([int(text) for text in sys.argv[2:]] or [10_000, 300_000])
     for size in [int(text) for text in sys.argv[1:]] or [2_000, 10_000, 300_000]:
         table(size)
 

@@ -63,6 +63,8 @@ def members_by_id(reading: Reading, contact_ids: Sequence[str]) -> None:
 
 def _without_listed(reading: Reading, contact_ids: Sequence[str]) -> Sequence[str]:
     """Stage what a listing shows of them, where its pages are fewer than they are; who is left has to be asked for."""
+    if len(contact_ids) <= 2:
+        return contact_ids
     with reading_db(reading.engine) as db:
         pages = links.count(db, reading.connection_id) // LIMIT + 1
     if len(contact_ids) <= 2 * pages:
@@ -101,8 +103,8 @@ def _follow_markers(reading: Reading, gone: Sequence[str]) -> None:
     if not gone:
         return
     with reading_db(reading.engine) as db:
-        ours = links.links(db, reading.connection_id)
-    markers = ours.loc[among(ours["entry_id"], gone) & (ours["unique_email_id"] != ""), "unique_email_id"]
+        ours = links.by_ids(db, links.named(db, reading.connection_id, gone).values())
+    markers = ours.loc[ours["unique_email_id"] != "", "unique_email_id"]
     entries_by_marker(reading, markers.tolist())
 
 

@@ -329,7 +329,7 @@ class Cycle:
         for side, confirmed in self.loaded.counts.items():
             self.counts[side] = confirmed
         with reading(self.engine) as db:
-            self.counts["quarantined"] = len(parking.open_rows(db, self.connection.id))
+            self.counts["quarantined"] = parking.count(db, self.connection.id)
             journal.tell(db, self.connection.id, self.run_id)
         self.go_on()
         if not self.loaded.broken:

@@ -180,7 +180,7 @@ def history(engine: Engine, connection: Connection, person: Person) -> list[Done
     if not person.contact_id and not person.entry_id:
         return []
     with reading(engine) as db:
-        rows = changes.recent(db, connection.id, person.contact_id, person.entry_id)
+        rows = changes.history(db, connection.id, person.contact_id, person.entry_id)
     rows = rows[rows["state"].isin(["sent", "done", "refused", "ambiguous", "held", "skipped"])]
     return [_done(row) for row in reversed(rows.to_dict("records"))]
 

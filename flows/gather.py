@@ -48,7 +48,7 @@ def gather(
     waiting = parked(parking.open_rows(db, connection_id), again=again)
     entries = _that_matter(entries, members, {*ours["entry_id"], *waiting["entry_id"]})
     holders = _holders(db, connection_id, run_id, members, entries, ours, full=full)
-    suppressed = [_suppressed(db, connection_id, members, entries, reason) for reason in (None, "erased")]
+    suppressed = _suppressed(db, connection_id, members, entries)
     inputs = Inputs(
         members=records.unstage(members, layout.member_tags),
         entries=records.unstage(entries, layout.entry_tags),
@@ -57,8 +57,8 @@ def gather(
         holders=holders,
         parked=waiting,
         resting=resting,
-        suppressed=suppressed[0],
-        erased=suppressed[1],
+        suppressed=frozenset(suppressed),
+        erased=frozenset(email for email, reason in suppressed.items() if reason == "erased"),
         readdressed=_readdressed(db, connection_id, members, fresh["mailchimp"]),
         notes=links.last_notes(db, connection_id, fresh["mailchimp"]),
     )
@@ -150,13 +150,8 @@ def parked(rows: pd.DataFrame, *, again: bool = False) -> pd.DataFrame:
     )
 
 
-def _suppressed(
-    db: Database, connection_id: int, members: pd.DataFrame, entries: pd.DataFrame, reason: str | None
-) -> frozenset[str]:
-    """Addresses of these records that are never to be created, for one reason or any (R18)."""
-    hashed = parking.suppressed(db, connection_id, reason)
-    if not hashed:
-        return frozenset()
-    hasher = parking.email_hasher(db)
-    keys = {*address_key(members["email"]), *address_key(entries["email1"])} - {""}
-    return frozenset(key for key in keys if hasher(key) in hashed)
+def _suppressed(db: Database, connection_id: int, members: pd.DataFrame, entries: pd.DataFrame) -> dict[str, str]:
+    """Addresses of these records that are never to be created, and for what reason (R18)."""
+    return parking.suppressed(
+        db, connection_id, {*address_key(members["email"]), *address_key(entries["email1"])} - {""}
+    )

@@ -57,8 +57,8 @@ def lines(db: Database, connection_id: int, run_id: int) -> list[Line]:
     """One line per record that waits since this run, and per field and problem that this run found."""
     waiting = parking.open_rows(db, connection_id)
     waiting = waiting[waiting["since_run"] == run_id]
-    found = parking.findings(db, connection_id)
-    found = found[(found["run_id"] == run_id) & found["kind"].isin(list(_RULES))]
+    found = parking.findings(db, connection_id, run_id=run_id)
+    found = found[found["kind"].isin(list(_RULES))]
     groups = [
         (tuple(map(str, key)), rows["key"].str.partition(":")[2])
         for key, rows in found.groupby(["kind", "field", "problem"])

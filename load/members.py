@@ -38,9 +38,11 @@ def create_members(loading: Loading, planned: Sequence[Write]) -> None:
 
 def _batches(loading: Loading, planned: Sequence[Write]) -> list[Sequence[Write]]:
     """Full batches; what failed before goes in small ones, then alone, so that it drags nobody along (hazard D12)."""
+    if not planned:
+        return []
     with reading(loading.engine) as db:
-        failed = changes.failures(db, loading.connection_id)
-    tries = {write.id: min(failed.get((write.side, write.target), 0), 2) for write in planned}
+        failed = changes.failures(db, loading.connection_id, "mailchimp", [write.target for write in planned])
+    tries = {write.id: min(failed.get(write.target, 0), 2) for write in planned}
     sizes = enumerate((BATCH, AFTER_A_FAILURE, 1))
     return [batch for n, size in sizes for batch in windows([w for w in planned if tries[w.id] == n], size)]
 

@@ -145,7 +145,7 @@ def judge_unsure(loading: Loading) -> None:
 
 
 def _tries(loading: Loading, db: Connection, write: Write) -> int:
-    return changes.failures(db, loading.connection_id).get((write.side, write.target), 0)
+    return changes.failures(db, loading.connection_id, write.side, [write.target]).get(write.target, 0)
 
 
 def park(db: Connection, loading: Loading, write: Write, reason: str, remedy: str, evidence: dict[str, Any]) -> None:

@@ -71,7 +71,7 @@ def _entry_made(loading: Loading, write: Write, young: bool) -> bool:
         if records.entries([row], loading.layout)["marker"].iloc[0] == write.marker
     ]
     with reading(loading.engine) as db:
-        known = set(links.links(db, loading.connection_id)["entry_id"])
+        known = links.named(db, loading.connection_id, map(records.entry_id, found))
     free = [row for row in found if records.entry_id(row) not in known]
     if len(free) > 1:
         _hold(loading, write, f"{len(free)} entries carry the same MailChimp ID")

@@ -12,12 +12,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, literal_column, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, literal_column, not_, select
 from sqlalchemy.exc import IntegrityError
 
 from domain.errors import Incomplete
 from domain.records import FROM_NEW
 from storage import bulk
+from storage.distinct import distinct
 from storage.engine import begin
 from storage.leases import Lease
 from storage.tables import attempt, change, run
@@ -26,6 +27,7 @@ from storage.tables import attempt, change, run
 _OPEN: ColumnElement[bool] = literal_column("change.state IN ('sent', 'ambiguous', 'held')")
 _PLANNED: ColumnElement[bool] = literal_column("change.state = 'planned'")
 
+_SIDES = ("mailchimp", "maximizer")
 COLUMNS = tuple(c.name for c in change.c)
 GIVEN = ("side", "op", "target", "link_id", "contact_id", "entry_id", "marker", "fields", "rule")
 
@@ -54,7 +56,7 @@ def of_run(db: Connection, run_id: int, state: str | None = None) -> pd.DataFram
 
 def confirmed(db: Connection, run_id: int) -> dict[str, dict[str, int]]:
     """Per side what became of a run's writes: ``create``, ``update`` (confirmed), ``failed`` (refused, uncertain)."""
-    counts = {side: {"create": 0, "update": 0, "failed": 0} for side in ("mailchimp", "maximizer")}
+    counts = {side: {"create": 0, "update": 0, "failed": 0} for side in _SIDES}
     statement = select(change.c.side, change.c.op, change.c.state, func.count()).where(change.c.run_id == run_id)
     for side, op, state, number in db.execute(statement.group_by(change.c.side, change.c.op, change.c.state)):
         if state == "done":
@@ -113,21 +115,16 @@ def open_changes(db: Connection, connection_id: int) -> pd.DataFrame:
 
 
 def history(db: Connection, connection_id: int, contact_id: str = "", entry_id: str = "") -> pd.DataFrame:
-    """Every change of a member, an entry, or a pair, oldest first."""
-    named = [column == key for column, key in ((change.c.contact_id, contact_id), (change.c.entry_id, entry_id)) if key]
-    ours = and_(change.c.connection_id == connection_id, or_(*named) if named else literal_column("1 = 0"))
-    return bulk.read(db, select(change).where(ours).order_by(change.c.id))
+    """Every change of a member, an entry, or both, but those of stored plans, oldest first.
 
-
-def recent(db: Connection, connection_id: int, contact_id: str, entry_id: str, runs: int = 1000) -> pd.DataFrame:
-    """Changes of a pair in the newest runs, oldest first: found by what they were aimed at, which has an index."""
-    newest = select(run.c.id).where(run.c.connection_id == connection_id, run.c.kind != "plan")
-    keys = [key for key in (contact_id, entry_id) if key]
-    aims = [aim for key in keys for aim in (key, f"new:{key}")]
+    Found by what they were aimed at, a record or the one to be made of it: that has an index.
+    """
+    aims = [aim for key in (contact_id, entry_id) if key for aim in (key, f"new:{key}")]
     ours = and_(
-        change.c.run_id.in_(newest.order_by(run.c.id.desc()).limit(runs)),
-        change.c.side.in_(("mailchimp", "maximizer")),
+        change.c.connection_id == connection_id,
+        change.c.side.in_(_SIDES),
         change.c.target.in_(aims),
+        select(run.c.kind).where(run.c.id == change.c.run_id).scalar_subquery() != "plan",
     )
     return bulk.read(db, select(change).where(ours).order_by(change.c.id))
 
@@ -180,20 +177,22 @@ def send(engine: Engine, lease: Lease, ids: Collection[int], now: float) -> None
 
 def still_sending(lease: Lease, now: float) -> None:
     """What this holder has sent and not closed may still be on its way: it counts as sent now. LeaseLost as ever."""
-    mine = and_(
-        change.c.connection_id == lease.connection_id, change.c.state == "sent", change.c.lease_token == lease.token
-    )
+    sent = and_(_OPEN, change.c.state == "sent")
+    mine = and_(change.c.connection_id == lease.connection_id, sent, change.c.lease_token == lease.token)
     with lease.begin() as db:
         db.execute(change.update().where(mine).values(sent_at=now))
 
 
 def discard_planned(db: Connection, connection_id: int, except_run: int | None = None) -> int:
     """Planned changes of earlier runs were never sent and never will be; stored plans (kind "plan") stay."""
-    syncs = select(run.c.id).where(run.c.connection_id == connection_id, run.c.kind != "plan")
-    ours = and_(change.c.connection_id == connection_id, _PLANNED, change.c.run_id.in_(syncs))
-    if except_run is not None:
-        ours = and_(ours, change.c.run_id != except_run)
-    return int(db.execute(change.update().where(ours).values(state="discarded")).rowcount)
+    ours = and_(change.c.connection_id == connection_id, _PLANNED)
+    # A stored plan may hold everybody: it is passed over as a whole.
+    planning = set(distinct(db, change.c.run_id, ours)) - {except_run}
+    syncs = list(db.execute(select(run.c.id).where(bulk.among(db, run.c.id, planning), run.c.kind != "plan")).scalars())
+    if not syncs:
+        return 0
+    old = change.update().where(ours, bulk.among(db, change.c.run_id, syncs))
+    return int(db.execute(old.values(state="discarded")).rowcount)
 
 
 def record_failure(db: Connection, change_id: int, at: float, outcome: str, status: int) -> None:
@@ -201,23 +200,26 @@ def record_failure(db: Connection, change_id: int, at: float, outcome: str, stat
     db.execute(attempt.insert().values(change_id=change_id, at=at, outcome=outcome, status=status))
 
 
-def failures(db: Connection, connection_id: int) -> dict[tuple[str, str], int]:
-    """(side, target) of records whose writes failed since the last one that was confirmed, and how often."""
+def failures(db: Connection, connection_id: int, side: str, targets: Iterable[str]) -> dict[str, int]:
+    """How often writes of these records of a side failed since the last one that was confirmed; those that never did
+    are left out.
+    """
     later = change.alias("later")
     confirmed_since = exists().where(
         later.c.connection_id == connection_id,
-        later.c.side == change.c.side,
+        later.c.side == side,
         later.c.target == change.c.target,
         later.c.state == "done",
         later.c.id > change.c.id,
     )
     statement = (
-        select(change.c.side, change.c.target, func.count())
+        select(change.c.target, func.count())
         .join(attempt, attempt.c.change_id == change.c.id)
-        .where(change.c.connection_id == connection_id, not_(confirmed_since))
-        .group_by(change.c.side, change.c.target)
+        .where(change.c.connection_id == connection_id, change.c.side == side)
+        .where(bulk.among(db, change.c.target, targets), not_(confirmed_since))
+        .group_by(change.c.target)
     )
-    return {(side, target): int(number) for side, target, number in db.execute(statement)}
+    return {str(target): int(number) for target, number in db.execute(statement)}
 
 
 def attempts(db: Connection, change_id: int) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     and_,
     exists,
     func,
+    literal,
     literal_column,
     not_,
     or_,
@@ -26,6 +27,7 @@ from storage.tables import baseline, entry_snapshot, link, member_snapshot
 
 # Spelled as in the partial indexes: a condition with parameters would not use them.
 _ALIVE: ColumnElement[bool] = literal_column("link.state <> 'ended'")
+_ENDED: ColumnElement[bool] = literal_column("link.state = 'ended'")
 _UNFINISHED: ColumnElement[bool] = literal_column("(link.member_hash IS NULL OR link.entry_hash IS NULL)")
 
 COLUMNS = tuple(c.name for c in link.c)
@@ -54,16 +56,20 @@ def links(
     ``touching_run``: only those whose member or entry is staged in that run, and the unfinished ones.
     ``unfinished``: only those with something left to do (a hash is missing).
     """
+    if touching_run is not None:
+        return by_ids(db, db.execute(_touching(connection_id, touching_run)).scalars())
     ours = and_(link.c.connection_id == connection_id, _ALIVE)
     if unfinished:
         ours = and_(ours, _UNFINISHED)
-    elif touching_run is not None:
-        ours = link.c.id.in_(_touching(connection_id, touching_run))
     return bulk.read(db, select(link).where(ours).order_by(link.c.id))
 
 
 def _touching(connection_id: int, run_id: int) -> Any:
-    """Ids by three index look-ups; one condition with OR would read every link."""
+    """Ids by three index look-ups; one condition with OR would read every link.
+
+    The rows are then asked for by their ids: PostgreSQL takes the unfinished for many, and as a subquery of theirs it
+    would read every link.
+    """
     ours: Select[Any] = select(link.c.id).where(link.c.connection_id == connection_id, _ALIVE)
     staged_members = select(member_snapshot.c.contact_id).where(member_snapshot.c.run_id == run_id)
     staged_entries = select(entry_snapshot.c.entry_id).where(entry_snapshot.c.run_id == run_id)
@@ -90,7 +96,8 @@ def named(db: Connection, connection_id: int, keys: Iterable[str]) -> dict[str, 
 
 
 def count(db: Connection, connection_id: int, state: str = "active") -> int:
-    ours = and_(link.c.connection_id == connection_id, link.c.state == state)
+    # The state stands in the statement itself, as in the partial index.
+    ours = and_(link.c.connection_id == connection_id, link.c.state == literal(state, literal_execute=True))
     return int(db.execute(select(func.count()).select_from(link).where(ours)).scalar_one())
 
 
@@ -130,14 +137,14 @@ def end(db: Connection, ids: Iterable[int], reason: str) -> int:
 
 def last_notes(db: Connection, connection_id: int, contact_ids: Iterable[str]) -> pd.DataFrame:
     """Frame of ``contact_id`` and ``notes`` (JSON text) of ended links of these members, the latest last."""
-    ended = and_(link.c.connection_id == connection_id, link.c.state == "ended", baseline.c.notes != "{}")
+    ended = and_(link.c.connection_id == connection_id, _ENDED, baseline.c.notes != "{}")
     named = select(link.c.contact_id, baseline.c.notes).join(baseline, baseline.c.link_id == link.c.id)
     return bulk.read(db, named.where(ended, bulk.among(db, link.c.contact_id, contact_ids)).order_by(link.c.id))
 
 
 def parted(db: Connection, connection_id: int, contact_ids: Iterable[str], reason: str) -> set[tuple[str, str]]:
     """(contact_id, entry_id) of links of these members that ended for this reason."""
-    ended = and_(link.c.connection_id == connection_id, link.c.state == "ended", link.c.reason == reason)
+    ended = and_(link.c.connection_id == connection_id, _ENDED, link.c.reason == reason)
     pairs = select(link.c.contact_id, link.c.entry_id).where(ended, bulk.among(db, link.c.contact_id, contact_ids))
     return {(str(contact), str(entry)) for contact, entry in db.execute(pairs)}
 
@@ -185,7 +192,7 @@ def moved(db: Connection, connection_id: int, run_id: int, *, full: bool) -> lis
     ):
         same = and_(table.c.run_id == run_id, table.c[key] == link.c[key])
         differs.append(exists().where(same, table.c.row_hash != last))
-    touching = link.c.id.in_(_touching(connection_id, run_id))
+    touching = bulk.among(db, link.c.id, db.execute(_touching(connection_id, run_id)).scalars())
     return sorted(db.execute(select(link.c.id).where(touching, or_(_UNFINISHED, *differs))).scalars())
 
 
@@ -220,12 +227,13 @@ def unread(
     """
     table, key = (member_snapshot, "contact_id") if side == "mailchimp" else (entry_snapshot, "entry_id")
     staged = exists().where(table.c.run_id == run_id, table.c[key] == link.c[key])
-    ours = and_(link.c.connection_id == connection_id, _ALIVE, not_(staged))
+    # By their ids alone: with the connection beside them SQLite would walk through all links of the connection.
+    these = link.c.connection_id == connection_id if ids is None else bulk.among(db, link.c.id, ids)
+    ours = and_(these, _ALIVE, not_(staged))
     if active:
         ours = and_(ours, link.c.state == "active")
-    if ids is not None:
-        ours = and_(ours, bulk.among(db, link.c.id, ids))
-    return list(db.execute(select(link.c[key]).where(ours).order_by(link.c[key])).scalars())
+    # Sorted here: for the order's sake SQLite would walk through every link.
+    return sorted(db.execute(select(link.c[key]).where(ours)).scalars())
 
 
 def unlinked(db: Connection, connection_id: int, run_id: int, side: str) -> list[str]:
@@ -255,11 +263,12 @@ def holding(
     db: Connection, connection_id: int, addresses: Iterable[str], unique_email_ids: Iterable[str]
 ) -> pd.DataFrame:
     """All columns of the links that hold one of these addresses (in lower case) on either side, or one of these ids."""
-    ours = and_(link.c.connection_id == connection_id, _ALIVE)
+    ours: Select[Any] = select(link.c.id).where(link.c.connection_id == connection_id, _ALIVE)
     listed = list(addresses)
-    held = [bulk.among(db, func.lower(column), listed) for column in (link.c.email, link.c.email1)]
-    marked = bulk.among(db, link.c.unique_email_id, unique_email_ids)
-    return bulk.read(db, select(link).where(ours, or_(*held, marked)))
+    # Three look-ups: one condition with OR would read every link.
+    holds = [bulk.among(db, func.lower(column), listed) for column in (link.c.email, link.c.email1)]
+    holds.append(bulk.among(db, link.c.unique_email_id, unique_email_ids))
+    return by_ids(db, db.execute(union(*map(ours.where, holds))).scalars())
 
 
 def holding_now(db: Connection, connection_id: int, run_id: int, addresses: Iterable[str]) -> pd.DataFrame:
@@ -269,13 +278,13 @@ def holding_now(db: Connection, connection_id: int, run_id: int, addresses: Iter
     ``unique_email_id``; a link may have two rows.
     """
     listed, parts = list(addresses), []
+    addressed = ("email", "email1")
+    columns = ["id", "contact_id", "entry_id", *addressed, "unique_email_id"]
     for table, key, name in ((member_snapshot, "contact_id", "email"), (entry_snapshot, "entry_id", "email1")):
-        held = {"email": literal_column("''"), "email1": literal_column("''"), name: table.c[name]}
-        columns = [
-            *(link.c[one] for one in ("id", "contact_id", "entry_id")),
-            *(held[one].label(one) for one in ("email", "email1")),
-        ]
-        staged = and_(table.c[key] == link.c[key], table.c.run_id == run_id)
-        ours = and_(link.c.connection_id == connection_id, _ALIVE, bulk.among(db, func.lower(table.c[name]), listed))
-        parts.append(bulk.read(db, select(*columns, link.c.unique_email_id).join(table, staged).where(ours)))
-    return pd.concat(parts, ignore_index=True)
+        held = and_(table.c.run_id == run_id, bulk.among(db, func.lower(table.c[name]), listed))
+        staged = bulk.read(db, select(table.c[key], table.c[name]).where(held))
+        # Two steps, for a join SQLite would begin with every link.
+        ours = and_(link.c.connection_id == connection_id, _ALIVE, bulk.among(db, link.c[key], staged[key]))
+        found = bulk.read(db, select(*(link.c[one] for one in columns if one not in addressed)).where(ours))
+        parts.append(found.merge(staged, on=key))
+    return pd.concat(parts, ignore_index=True)[columns].fillna({"email": "", "email1": ""})

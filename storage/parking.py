@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage import bulk
 from storage.tables import finding, quarantine, secret, suppression
 
 Row = dict[str, Any]
+# Spelled as in the partial indexes: a condition with parameters would not use them.
+_WAITING: ColumnElement[bool] = literal_column("quarantine.state <> 'resolved'")
+_SIDES = ("mailchimp", "maximizer")
 _IDENTITY = ("side", "key", "field", "reason")
 _REFRESHED = ("rule", "remedy", "evidence", "member_hash", "entry_hash")
 _GIVEN = (*_IDENTITY, *_REFRESHED, "since_run", "since_at")
@@ -63,6 +66,7 @@ def _known(db: Connection, connection_id: int, keys: Iterable[str]) -> dict[tupl
         select(quarantine.c.id, quarantine.c.attempts + 1, *columns).where(
             quarantine.c.connection_id == connection_id,
             quarantine.c.state != "resolved",
+            quarantine.c.side.in_(_SIDES),
             bulk.among(db, quarantine.c.key, keys),
         )
     )
@@ -71,8 +75,14 @@ def _known(db: Connection, connection_id: int, keys: Iterable[str]) -> dict[tupl
 
 def open_rows(db: Connection, connection_id: int, state: str = "open") -> pd.DataFrame:
     """All columns of what waits, or of what a person released to be tried again (``state="released"``)."""
-    ours = and_(quarantine.c.connection_id == connection_id, quarantine.c.state == state)
+    ours = and_(quarantine.c.connection_id == connection_id, _WAITING, quarantine.c.state == state)
     return bulk.read(db, select(quarantine).where(ours).order_by(quarantine.c.id))
+
+
+def count(db: Connection, connection_id: int) -> int:
+    """How many rows wait for a person."""
+    ours = and_(quarantine.c.connection_id == connection_id, _WAITING, quarantine.c.state == "open")
+    return int(db.execute(select(func.count()).select_from(quarantine).where(ours)).scalar_one())
 
 
 def since(db: Connection, connection_id: int, run_id: int) -> pd.DataFrame:
@@ -84,7 +94,7 @@ def since(db: Connection, connection_id: int, run_id: int) -> pd.DataFrame:
 def waiting_for(db: Connection, connection_id: int, keys: Iterable[str]) -> pd.DataFrame:
     """All columns of what waits about these records (contact_id, entry_id), the ones to be made of them included."""
     named = [name for key in keys if key for name in (key, f"new:{key}")]
-    about = and_(quarantine.c.side.in_(("mailchimp", "maximizer")), quarantine.c.key.in_(named))
+    about = and_(quarantine.c.side.in_(_SIDES), quarantine.c.key.in_(named))
     ours = and_(quarantine.c.connection_id == connection_id, about, quarantine.c.state == "open")
     return bulk.read(db, select(quarantine).where(ours).order_by(quarantine.c.id))
 
@@ -135,27 +145,32 @@ def put_findings(
     return bulk.upsert(db, finding, _FINDING_COLUMNS, rows, ("connection_id", "kind", "key", "field"), fresh=True)
 
 
-def findings(db: Connection, connection_id: int, kind: str | None = None) -> pd.DataFrame:
-    """All columns of the findings, of one kind if named."""
+def findings(db: Connection, connection_id: int, kind: str | None = None, *, run_id: int | None = None) -> pd.DataFrame:
+    """All columns of the findings, of one kind or of one run if named."""
     ours = finding.c.connection_id == connection_id
     if kind is not None:
         ours = and_(ours, finding.c.kind == kind)
-    return bulk.read(db, select(finding).where(ours).order_by(finding.c.kind, finding.c.key, finding.c.field))
+    if run_id is not None:
+        ours = and_(ours, finding.c.run_id == run_id)
+    # Sorted here: for the order's sake SQLite would walk through all of them by their key.
+    return bulk.read(db, select(finding).where(ours)).sort_values(["kind", "key", "field"], ignore_index=True)
 
 
 def tally(db: Connection, connection_id: int, run_id: int) -> list[Row]:
     """What a run found and that still holds: kind, field, problem and the number of ``records``, most first."""
-    columns = [finding.c.kind, finding.c.field, finding.c.problem]
+    columns = ["kind", "field", "problem"]
     ours = and_(finding.c.connection_id == connection_id, finding.c.run_id == run_id)
-    counted = select(*columns, func.count().label("records")).where(ours).group_by(*columns)
-    return [dict(row._mapping) for row in db.execute(counted.order_by(func.count().desc(), *columns))]
+    # Counted here: for the groups' sake SQLite would walk through the findings of all runs by their key.
+    rows = bulk.read(db, select(*(finding.c[name] for name in columns)).where(ours))
+    counted = rows.groupby(columns).size().reset_index(name="records")
+    counted = counted.sort_values(["records", *columns], ascending=[False, True, True, True])
+    return [{str(name): value for name, value in row.items()} for row in counted.to_dict("records")]
 
 
 def findings_about(db: Connection, connection_id: int, keys: Iterable[str]) -> pd.DataFrame:
     """All columns of the findings of a few records, by their keys (``link:<id>``, ``member:...``, ``entry:...``)."""
-    # Named one by one, so that the primary key serves.
-    ours = and_(finding.c.connection_id == connection_id, finding.c.kind.in_(KINDS), finding.c.key.in_(list(keys)))
-    return bulk.read(db, select(finding).where(ours).order_by(finding.c.kind, finding.c.key, finding.c.field))
+    ours = and_(finding.c.connection_id == connection_id, finding.c.key.in_(list(keys)))
+    return bulk.read(db, select(finding).where(ours)).sort_values(["kind", "key", "field"], ignore_index=True)
 
 
 # --- suppression -------------------------------------------------------------------------------------------------
@@ -171,12 +186,17 @@ def suppress(db: Connection, connection_id: int, email: str, reason: str, now: f
     db.execute(statement.on_conflict_do_update(index_elements=same, set_={"reason": reason, "since_at": now}))
 
 
-def suppressed(db: Connection, connection_id: int, reason: str | None = None) -> set[str]:
-    """Hashes, as ``email_hmac`` makes them, of the addresses not to be synchronised, for one reason if named."""
+def suppressed(db: Connection, connection_id: int, emails: Iterable[str]) -> dict[str, str]:
+    """Those of these addresses that are not to be synchronised, and why (forgotten, erased)."""
     ours = suppression.c.connection_id == connection_id
-    if reason is not None:
-        ours = and_(ours, suppression.c.reason == reason)
-    return set(db.execute(select(suppression.c.email_hmac).where(ours)).scalars())
+    if db.execute(select(suppression.c.reason).where(ours).limit(1)).first() is None:
+        return {}  # as a rule: nothing has to be hashed
+    hasher = email_hasher(db)
+    hashes = {email: hasher(email) for email in emails}
+    named = select(suppression.c.email_hmac, suppression.c.reason)
+    rows = db.execute(named.where(ours, bulk.among(db, suppression.c.email_hmac, hashes.values())))
+    reasons = {str(digest): str(reason) for digest, reason in rows}
+    return {email: reasons[digest] for email, digest in hashes.items() if digest in reasons}
 
 
 def suppressed_as(db: Connection, connection_id: int, email: str) -> str:

@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, and_, func, literal_column, select
 
+from storage import bulk
+from storage.distinct import distinct
 from storage.engine import begin, reading
 from storage.tables import change, entry_snapshot, member_snapshot, quarantine, run
 
 DAY = 86400.0
-_OPEN = ("sent", "ambiguous", "held")  # changes whose effect is not known yet
+_STAGED = (member_snapshot, entry_snapshot)
+# Spelled as in the partial indexes: a condition with parameters would not use them.
+_CLOSED: ColumnElement[bool] = literal_column("change.state NOT IN ('sent', 'ambiguous', 'held')")
+_RUNNING: ColumnElement[bool] = literal_column("run.state = 'running'")
+_WHOLE: ColumnElement[bool] = literal_column("run.\"full\" AND run.state IN ('done', 'partial')")
+_RESOLVED: ColumnElement[bool] = literal_column("quarantine.state = 'resolved'")
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ def _run(row: Row[Any]) -> Run:
 
 def abandoned(engine: Engine, connection_id: int, now: float | None = None) -> list[int]:
     """Runs that a process left "running" when it died; they are now failed. Only the holder of the lease may ask."""
-    left = and_(run.c.connection_id == connection_id, run.c.state == "running")
+    left = and_(run.c.connection_id == connection_id, _RUNNING)
     values = {"state": "failed", "reason": "interrupted", "finished_at": now}
     with begin(engine) as db:
         return sorted(db.execute(run.update().where(left).values(values).returning(run.c.id)).scalars())
@@ -102,12 +109,7 @@ def recount(db: Connection, run_id: int, counts: dict[str, Any]) -> None:
 
 def complete(connection_id: int) -> ColumnElement[bool]:
     """The condition that a run read both sides whole and was let through: a blocked one proves nothing."""
-    return and_(
-        run.c.connection_id == connection_id,
-        run.c.full,
-        run.c.state.in_(("done", "partial")),
-        run.c.facts["complete"].as_boolean(),
-    )
+    return and_(run.c.connection_id == connection_id, _WHOLE, run.c.facts["complete"].as_boolean())
 
 
 def purge(
@@ -120,48 +122,44 @@ def purge(
     ``change_days`` go unless their effect is still unknown, quarantined records that old unless they still wait.
     """
     with begin(engine) as db:
-        kept = _kept_snapshots(connection_id, keep_snapshots)
-        old_runs = select(run.c.id).where(run.c.connection_id == connection_id, run.c.id.not_in(kept))
-        removed = {}
-        for table in (member_snapshot, entry_snapshot):
-            removed[table.name] = db.execute(table.delete().where(table.c.run_id.in_(old_runs))).rowcount
-        old = _old_changes(connection_id, now - change_days * DAY)
-        removed[change.name] = db.execute(change.delete().where(old)).rowcount
-        closed = _closed_quarantine(connection_id, now - change_days * DAY)
-        removed[quarantine.name] = db.execute(quarantine.delete().where(closed)).rowcount
+        kept = _kept_snapshots(db, connection_id, keep_snapshots)
+        removed = {table.name: _purge_snapshots(db, connection_id, table, kept) for table in _STAGED}
+        old = _old_changes(db, connection_id, now - change_days * DAY)
+        removed[change.name] = 0 if old is None else db.execute(change.delete().where(old)).rowcount
+        closed = and_(quarantine.c.connection_id == connection_id, _RESOLVED)
+        waited = closed & (quarantine.c.since_at < now - change_days * DAY)
+        removed[quarantine.name] = db.execute(quarantine.delete().where(waited)).rowcount
     return removed
 
 
-def _kept_snapshots(connection_id: int, keep: int) -> Select[Any]:
-    ended_well = and_(
-        run.c.connection_id == connection_id,
-        run.c.state.in_(("done", "partial", "planned")),
-        run.c.kind != "report",
-    )
-    return select(run.c.id).where(
-        or_(
-            run.c.id.in_(_last(complete(connection_id), keep)),
-            run.c.id.in_(_last(ended_well, keep)),
-            and_(run.c.connection_id == connection_id, run.c.state == "running"),
-        )
-    )
+def _kept_snapshots(db: Connection, connection_id: int, keep: int) -> set[int]:
+    ours = run.c.connection_id == connection_id
+    ended_well = and_(ours, run.c.state.in_(("done", "partial", "planned")), run.c.kind != "report")
+    last = [select(run.c.id).where(these).order_by(run.c.id.desc()) for these in (complete(connection_id), ended_well)]
+    going_on = select(run.c.id).where(ours, _RUNNING)
+    return {int(i) for these in (*(one.limit(keep) for one in last), going_on) for i in db.execute(these).scalars()}
 
 
-def _last(condition: ColumnElement[bool], count: int) -> Select[Any]:
-    inner = select(run.c.id).where(condition).order_by(run.c.id.desc()).limit(count).subquery()
-    return select(inner.c.id)
+def _purge_snapshots(db: Connection, connection_id: int, table: Table, kept: set[int]) -> int:
+    """Runs are many and hardly one has rows left: those that have are found in the rows' own index."""
+    staged = set(distinct(db, table.c.run_id)) - kept
+    ours = select(run.c.id).where(run.c.connection_id == connection_id, bulk.among(db, run.c.id, staged))
+    old = list(db.execute(ours).scalars())
+    # Named one by one: of a list as a parameter PostgreSQL does not know how few rows it means.
+    return int(db.execute(table.delete().where(table.c.run_id.in_(old))).rowcount) if old else 0
 
 
-def _old_changes(connection_id: int, before: float) -> ColumnElement[bool]:
-    old_runs = select(run.c.id).where(run.c.connection_id == connection_id, run.c.started_at < before)
+def _old_changes(db: Connection, connection_id: int, before: float) -> ColumnElement[bool] | None:
+    """The condition of changes that have had their time; None when no run is as old as that."""
+    started = select(run.c.id).where(run.c.connection_id == connection_id, run.c.started_at < before)
+    newest = db.execute(started.order_by(run.c.started_at.desc()).limit(1)).scalar()
+    if newest is None:
+        return None
+    began = select(run.c.started_at).where(run.c.id == change.c.run_id).scalar_subquery()
     return and_(
-        change.c.run_id.in_(old_runs),
-        change.c.state.not_in(_OPEN),
+        change.c.connection_id == connection_id,
+        change.c.run_id <= newest,
+        _CLOSED,
+        began < before,
         func.coalesce(change.c.finished_at, change.c.sent_at, 0.0) < before,
-    )
-
-
-def _closed_quarantine(connection_id: int, before: float) -> ColumnElement[bool]:
-    return and_(
-        quarantine.c.connection_id == connection_id, quarantine.c.state == "resolved", quarantine.c.since_at < before
     )

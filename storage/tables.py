@@ -110,6 +110,21 @@ run = Table(
     CheckConstraint("kind IN ('sync', 'backfill', 'plan', 'report')", name="kind"),
     CheckConstraint("state IN ('running', 'planned', 'done', 'partial', 'blocked', 'failed')", name="state"),
     Index("ix_run_connection_id_id", "connection_id", "id"),
+    Index("ix_run_started_at", "connection_id", "started_at"),
+    Index(
+        "ix_run_running",
+        "connection_id",
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
+    # Full runs are few among many: the last ones are found without walking through all between them.
+    Index(
+        "ix_run_whole",
+        "connection_id",
+        "id",
+        sqlite_where=text("\"full\" AND state IN ('done', 'partial')"),
+        postgresql_where=text("\"full\" AND state IN ('done', 'partial')"),
+    ),
 )
 
 # Staged rows of one side in one run. ``fields``: JSON object tag -> canonical text, absent = unknown (R29).
@@ -178,6 +193,34 @@ link = Table(
     Column("created_at", Float, nullable=False),
     CheckConstraint("state IN ('active', 'left', 'ended')", name="state"),
     Index("ix_link_unique_email_id", "connection_id", "unique_email_id"),
+    # Serve the questions "who holds this address?", "what was this member linked with?" and "how many are there?".
+    Index(
+        "ix_link_email",
+        text("lower(email)"),
+        "connection_id",
+        sqlite_where=text("state <> 'ended'"),
+        postgresql_where=text("state <> 'ended'"),
+    ),
+    Index(
+        "ix_link_email1",
+        text("lower(email1)"),
+        "connection_id",
+        sqlite_where=text("state <> 'ended'"),
+        postgresql_where=text("state <> 'ended'"),
+    ),
+    Index(
+        "ix_link_ended",
+        "connection_id",
+        "contact_id",
+        sqlite_where=text("state = 'ended'"),
+        postgresql_where=text("state = 'ended'"),
+    ),
+    Index(
+        "ix_link_active",
+        "connection_id",
+        sqlite_where=text("state = 'active'"),
+        postgresql_where=text("state = 'active'"),
+    ),
     # Serve the question "which pairs moved?" in the order of the snapshots' own indexes, without reading a row.
     Index(
         "ix_link_member_hash",
@@ -259,6 +302,15 @@ change = Table(
         "state IN ('planned', 'sent', 'done', 'refused', 'ambiguous', 'skipped', 'discarded', 'held')", name="state"
     ),
     UniqueConstraint("run_id", "side", "target"),
+    # An index that begins with the connection would be taken for the partial ones: SQLite does not know which is small.
+    Index("ix_change_target", "target", "side", "connection_id"),
+    Index(
+        "ix_change_closed",
+        "connection_id",
+        "run_id",
+        sqlite_where=text("state NOT IN ('sent', 'ambiguous', 'held')"),
+        postgresql_where=text("state NOT IN ('sent', 'ambiguous', 'held')"),
+    ),
     Index(
         "uq_change_open",
         "connection_id",
@@ -309,6 +361,21 @@ quarantine = Table(
     Column("since_at", Float, nullable=False),
     CheckConstraint("state IN ('open', 'released', 'resolved')", name="state"),
     Index("ix_quarantine_key", "connection_id", "side", "key"),
+    Index("ix_quarantine_since_run", "connection_id", "since_run"),
+    Index(
+        "ix_quarantine_waiting",
+        "connection_id",
+        "state",
+        sqlite_where=text("state <> 'resolved'"),
+        postgresql_where=text("state <> 'resolved'"),
+    ),
+    Index(
+        "ix_quarantine_resolved",
+        "connection_id",
+        "since_at",
+        sqlite_where=text("state = 'resolved'"),
+        postgresql_where=text("state = 'resolved'"),
+    ),
 )
 
 # Values that one side cannot hold, differences that are protected, conflicts: one row per link, field and kind (R28).
@@ -322,6 +389,8 @@ finding = Table(
     Column("value", Text, nullable=False),
     Column("problem", Text, nullable=False),
     Column("run_id", Id, nullable=False),
+    Index("ix_finding_key", "connection_id", "key"),
+    Index("ix_finding_run_id", "connection_id", "run_id"),
 )
 
 suppression = Table(

@@ -45,8 +45,7 @@ def test_what_is_asked_about_one_person(store: Engine) -> None:
         parking.put_findings(db, connection.id, numbers[0], found, [])
         parking.suppress(db, connection.id, "Ann@Lee.test", "erased", 0.0)
     with reading(store) as db:
-        assert changes.recent(db, connection.id, "M", "E#0")["run_id"].tolist() == [numbers[0], numbers[2]]
-        assert changes.recent(db, connection.id, "M", "E#0", runs=1)["run_id"].tolist() == [numbers[2]]
+        assert changes.history(db, connection.id, "M", "E#0")["run_id"].tolist() == [numbers[0], numbers[2]]
         assert set(parking.waiting_for(db, connection.id, ["M", "E#0", ""])["key"]) == {"E#0", "new:M"}
         assert set(parking.findings_about(db, connection.id, ["link:1", "entry:E#0"])["key"]) == {"link:1", "entry:E#0"}
         assert parking.suppressed_as(db, connection.id, "ann@lee.test") == "erased"
