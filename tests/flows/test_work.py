@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,8 +15,9 @@ from work import measured
 
 from benchmarks import past
 from domain.errors import Incomplete
+from flows.cycle import Cycle
 from flows.foresee import explain
-from storage import changes, parking, runs
+from storage import changes, leases, parking, runs
 from storage.engine import begin, reading
 
 FEW, MANY = 2_000, 20_000
@@ -29,13 +31,22 @@ SCAN = "SELECT id FROM link WHERE reason = 'none'"  # has no index: to be found 
 DAY = 86_400
 
 
+class Steady(Office):
+    """No statement depends on how fast the machine is."""
+
+    def cycle(self, **asked: Any) -> Cycle:
+        made = super().cycle(**asked)
+        made.monotonic = self.clock.now
+        return made
+
+
 class Crowd:
     """An office of twelve people among so many others, whose store has a past; each thing that can befall a person is
     about to befall one of them.
     """
 
     def __init__(self, url: str, others: int) -> None:
-        self.office = office = Office(url, mappings=[("REF", REFERENCE), ("PLAN", PLAN)])
+        self.office = office = Steady(url, mappings=[("REF", REFERENCE), ("PLAN", PLAN)])
         office.set(retention="400d")
         self.engine, self.connection = office.engine, office.connection
         self._remember(office.clock.now() - 31 * DAY)
@@ -122,6 +133,9 @@ class Crowd:
             parking.since(db, self.connection.id, run)
             parking.tally(db, self.connection.id, run)
             parking.open_rows(db, self.connection.id)
+        lease = leases.acquire(self.engine, self.connection.id, "test", now=self.office.clock.now)
+        changes.still_sending(lease, self.office.clock.now())
+        lease.release()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -151,3 +165,16 @@ def grown(few: Counter[str], many: Counter[str]) -> dict[str, tuple[int, int]]:
     """Statements whose work is another at ten times the size, with both amounts."""
     known = {text: work for text, work in many.items() if not any(text.startswith(start) for start in GROWING)}
     return {text: (few[text], work) for text, work in known.items() if work > 2 * few[text] + 60}
+
+
+def test_a_full_cycle_of_four_times_the_people_costs_four_times_as_much(folder: Path) -> None:
+    """PostgreSQL reads tables of this size as a whole, and rightly so; SQLite looks up."""
+    cost = {}
+    for people in (50, 200):
+        office = Steady(f"sqlite:///{folder / f'{people}.db'}", people=people, mappings=[("REF", REFERENCE)])
+        with measured(office.engine) as cost[people]:
+            assert office.sync()["counts"]["maximizer"]["create"]
+            office.backfill()
+        office.engine.dispose()
+    few, many = cost[50], cost[200]
+    assert {text: (few[text], work) for text, work in many.items() if work > 4 * 1.5 * few[text] + 1000} == {}
