@@ -253,16 +253,11 @@ def _forget(db: Database, connection_id: int, tags: Iterable[str]) -> None:
 
 def _rewrite(db: Database, connection_id: int, columns: Sequence[str], change: Callable[[str], str]) -> None:
     """Change texts of every baseline of the connection; in steps, for there may be a million."""
-    last = 0
-    statement = (
-        select(baseline.c.link_id, *(baseline.c[name] for name in columns))
-        .join(link, link.c.id == baseline.c.link_id)
-        .where(link.c.connection_id == connection_id)
-        .order_by(baseline.c.link_id)
-        .limit(_AT_ONCE)
-    )
-    while rows := db.execute(statement.where(baseline.c.link_id > last)).all():
-        last = rows[-1].link_id
+    ids = sorted(db.execute(select(link.c.id).where(link.c.connection_id == connection_id)).scalars())
+    statement = select(baseline.c.link_id, *(baseline.c[name] for name in columns))
+    for start in range(0, len(ids), _AT_ONCE):
+        these = bulk.among(db, baseline.c.link_id, ids[start : start + _AT_ONCE])
+        rows = db.execute(statement.where(these)).all()
         written = ((link_id, *map(change, texts)) for link_id, *texts in rows)
         changed = [new for new, old in zip(written, rows, strict=True) if new != tuple(old)]
         bulk.update(db, baseline, ["link_id", *columns], changed, key="link_id")

@@ -17,8 +17,10 @@ from benchmarks import past
 from domain.errors import Incomplete
 from flows.cycle import Cycle
 from flows.foresee import explain
-from storage import changes, leases, parking, runs
-from storage.engine import begin, reading
+from storage import changes, connections, leases, links, parking, runs
+from storage.connections import MappingRow
+from storage.engine import begin, open_store, reading
+from storage.schema import migrate
 
 FEW, MANY = 2_000, 20_000
 REFERENCE, PLAN = r"Marketing\Reference", r"Marketing\Plan"
@@ -178,3 +180,23 @@ def test_a_full_cycle_of_four_times_the_people_costs_four_times_as_much(folder: 
         office.engine.dispose()
     few, many = cost[50], cost[200]
     assert {text: (few[text], work) for text, work in many.items() if work > 4 * 1.5 * few[text] + 1000} == {}
+
+
+def test_forgetting_a_field_of_four_times_the_links_costs_four_times_as_much(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes by steps: none of them may look at what was done, or is still to be done, by another."""
+    monkeypatch.setattr(connections, "_AT_ONCE", 50)
+    cost = {}
+    for people in (500, 2000):
+        engine = open_store(f"sqlite:///{folder / f'{people}.db'}")
+        migrate(engine)
+        ours = connections.create(engine, "default", 0.0)
+        past.strangers(engine, ours.id, people, runs.start(engine, ours.id, "sync", True, 0.0), 0.0)
+        mapping = MappingRow(0, "FNAME", "FNAME", "FirstName", "First Name", "text", "alphanumeric", False)
+        with measured(engine) as cost[people]:
+            connections.put_mapping(engine, ours.id, mapping, 0.0)
+        with reading(engine) as db:
+            assert not links.baselines(db)["mailchimp"].str.contains("FNAME").any()
+        engine.dispose()
+    assert cost[2000].total() < 4 * 1.5 * cost[500].total()
