@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from domain.errors import Blocked, MaxchimpError, Misconfigured, Side
 from domain.fields import FieldMapping, MaximizerField
 from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG
+from flows import pair
 from flows.describe import FLAG_NAMES, Audience, address_book, find_flag, find_marker, for_people, last_part
 from flows.prepare import NO_GROUPS, check_identity, read_list, resolve
 from flows.services import Opener, Services, connect
@@ -84,6 +85,7 @@ class Check:
         if maximizer:
             self._add("user-defined fields", self._udfs)
         if mailchimp and maximizer and self.connection and self._add("identity", self._identity):
+            self._add("pair", self._pair)
             progress("reading the fields of the list")
             if self._add("list", self._list):
                 self._fields_and_rights()
@@ -188,8 +190,14 @@ class Check:
         yield f"{', '.join(told)}; each side's own clock is used, they are never compared (R35)", ""
 
     def _identity(self) -> Findings:
-        check_identity(self.known, self.services)
+        self.session = check_identity(self.known, self.services)
         yield f"account and Address Book are those of the connection: {self.known.address_book}", ""
+
+    def _pair(self) -> Findings:
+        pair.look(
+            self.engine, self.known.name, self.services, pair.both(self.known, self.services, self.session), self.now
+        )
+        yield "list and Address Book are no other connection's", ""
 
     def _list(self) -> Findings:
         rows = connections.mappings(self.engine, self.known.id)

@@ -23,7 +23,7 @@ from domain.errors import Blocked, Incomplete, MaxchimpError, Stopped
 from domain.facts import about
 from extract import counterparts
 from extract.reading import Reading
-from flows import journal
+from flows import journal, pair
 from flows.apply import apply, plan_notes, store_plan
 from flows.extracting import counted, read_both, shrunk
 from flows.gather import Gathered, blanked, gather
@@ -36,6 +36,7 @@ from load.context import Loading
 from load.load import Loaded, load
 from load.recover import recover
 from storage import changes, connections, leases, parking, runs
+from storage.claims import Wanted
 from storage.connections import Connection
 from storage.engine import begin, reading
 from storage.fence import Fence
@@ -157,14 +158,21 @@ class Cycle:
     # ---------------------------------------------------------------- the stages
 
     def prepare(self) -> None:
-        """Both schemas, the identity of both sides, and the mappings as they can work now."""
+        """The identity of both sides, which are this connection's alone; both schemas and the mappings as they are."""
         self.today: date = datetime.fromtimestamp(self.now(), UTC).astimezone().date()
-        check_identity(self.connection, self.services)
+        session = check_identity(self.connection, self.services)
+        self._keep_the_pair(pair.both(self.connection, self.services, session))
         self.prepared: Prepared = prepare(self.engine, self.connection, self.services)
         for sentence in self.prepared.broken:
             log.error("%s Nothing is written for this field until it is mapped anew.", sentence)
         self.facts["broken_mappings"] = list(self.prepared.broken)
         self.full = self.full or self.prepared.changed
+
+    def _keep_the_pair(self, wanted: list[Wanted]) -> None:
+        """List and Address Book are no other connection's (R36), nor what the settings lead to now."""
+        pair.look(self.engine, self.connection.name, self.services, wanted, self.now)
+        with self.lease.begin() as db:
+            pair.take(db, self.connection, wanted, self.now())
 
     def recover(self) -> None:
         """Settle what an earlier run left uncertain."""

@@ -19,6 +19,7 @@ from domain.fields import FieldMapping
 from domain.records import PLACEHOLDER, Layout
 from domain.values import address_key
 from extract.reading import scope_of
+from flows import pair
 from flows.explain import OWN, Explanation, history, matched, remark, why
 from flows.gather import parked
 from flows.person import Person, Row, find
@@ -37,7 +38,8 @@ def explain(
     engine: Engine, connection: Connection, services: Services, who: str, *, now: Callable[[], float] = time.time
 ) -> list[Explanation]:
     """Everybody meant by ``who`` (see ``flows.person.find``) with every field and what the next run would do."""
-    check_identity(connection, services)
+    session = check_identity(connection, services)
+    pair.look(engine, connection.name, services, pair.both(connection, services, session), now)
     people = find(engine, connection, services, who)
     prepared = prepare(engine, connection, services, keep=False) if people else None
     return [explained(engine, connection, services, person, prepared, now=now) for person in people if prepared]

@@ -38,8 +38,8 @@ class Prepared:
     fields: tuple[MaximizerField, ...]
 
 
-def check_identity(connection: Connection, services: Services) -> None:
-    """Blocked when account or Address Book are not those of the links (R43, hazard A6)."""
+def check_identity(connection: Connection, services: Services) -> dict[str, str]:
+    """Blocked when account or Address Book are not those of the links (R43, hazard A6); the session in Maximizer."""
     if not connection.list_id:
         raise Misconfigured(
             f"connection {connection.name!r} has no list yet", remedy="run: maxchimp setup --list LIST_ID"
@@ -51,12 +51,13 @@ def check_identity(connection: Connection, services: Services) -> None:
             "the API key belongs to another Mailchimp account than the one this connection is linked with",
             remedy="use a key of that account, or change on purpose: maxchimp setup --list LIST_ID",
         )
-    check_address_book(connection, services)
+    return check_address_book(connection, services)
 
 
-def check_address_book(connection: Connection, services: Services) -> None:
+def check_address_book(connection: Connection, services: Services) -> dict[str, str]:
     configured = services.settings.maximizer_database
-    signed_in = services.maximizer.session_info()["database"]
+    session = services.maximizer.session_info()
+    signed_in = session["database"]
     for other in (configured, connection.address_book):
         if other and signed_in and signed_in.casefold() != other.casefold():
             raise Blocked(
@@ -64,6 +65,7 @@ def check_address_book(connection: Connection, services: Services) -> None:
                 f"the wrong Address Book: signed in to {signed_in!r}, set up for {other!r}",
                 remedy="correct MAXCHIMP_MAXIMIZER_DATABASE, or change on purpose: maxchimp setup --new-address-book",
             )
+    return session
 
 
 def prepare(engine: Engine, connection: Connection, services: Services, *, keep: bool = True) -> Prepared:

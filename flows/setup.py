@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from clients.mailchimp import Mailchimp
 from clients.maximizer import Maximizer
 from domain.errors import Blocked, Misconfigured, Refused
 from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG
+from flows import pair
 from flows.describe import (
     FOLDER,
     Audience,
@@ -32,6 +33,7 @@ from flows.describe import (
 from flows.services import Services, write_dialect
 from flows.settings import Settings
 from storage import connections, schema
+from storage.claims import Wanted
 from storage.connections import Connection, MappingRow
 
 FLAG_PATH = rf"{FOLDER}\Sync with MailChimp"
@@ -70,9 +72,15 @@ def set_up(engine: Engine, services: Services, wish: Wish, *, now: Callable[[], 
     outcome.account = account_summary(services)
     dialect = services.maximizer.discover()
     session = services.maximizer.session_info()
+    _check_configured(services, session["database"])
     name = services.settings.connection
-    connection = connections.find(engine, name) or connections.create(engine, name, now())
-    connection = _address_book(engine, connection, services, session["database"], wish, outcome)
+    found = connections.find(engine, name)
+    lists, wanted = _choice(services, found, wish)
+    book, account_id = pair.a_book(services, session), str(outcome.account["account_id"])
+    chosen = [pair.a_list(account_id, wanted, str(lists[wanted].get("name", "")))] if wanted in lists else []
+    pair.look(engine, name, services, [*chosen, book], now)
+    connection = found or connections.create(engine, name, now())
+    connection = _address_book(engine, connection, book, wish, outcome, now)
     _udfs(services.maximizer, outcome)
     fields = address_book(services.maximizer, options_of=())
     flag, marker = find_flag(fields), find_marker(fields)
@@ -84,7 +92,7 @@ def set_up(engine: Engine, services: Services, wish: Wish, *, now: Callable[[], 
         marker_ref=marker.ref if marker else "",
         traits={**connection.traits, "dates_searchable": dates_searchable(services.maximizer)},
     )
-    connection = _list(engine, connection, services, wish, outcome)
+    connection = _list(engine, connection, lists, wanted, wish, outcome, now)
     if connection.list_id:
         known = _list_parts(services, connection, wish, outcome)
         _default_mappings(engine, connection, known, outcome)
@@ -144,9 +152,7 @@ def dates_searchable(maximizer: Maximizer) -> bool:
         return False
 
 
-def _address_book(
-    engine: Engine, connection: Connection, services: Services, database: str, wish: Wish, outcome: Outcome
-) -> Connection:
+def _check_configured(services: Services, database: str) -> None:
     configured = services.settings.maximizer_database
     if configured and database and configured.casefold() != database.casefold():
         raise Blocked(
@@ -154,18 +160,24 @@ def _address_book(
             f"the wrong Address Book: signed in to {database!r}, but {configured!r} is configured",
             remedy="correct MAXCHIMP_MAXIMIZER_DATABASE or the user",
         )
-    if connection.address_book and connection.address_book.casefold() != database.casefold():
+
+
+def _address_book(
+    engine: Engine, connection: Connection, book: Wanted, wish: Wish, outcome: Outcome, now: Callable[[], float]
+) -> Connection:
+    """Have it for this connection; changing it ends all links, after a confirmation (R39)."""
+    another = bool(connection.address_book) and connection.address_book.casefold() != book.name.casefold()
+    if another:
         question = (
-            f"Change the Address Book from {connection.address_book} to {database}? All links end; no flag is touched."
+            f"Change the Address Book from {connection.address_book} to {book.name}? All links end; no flag is touched."
         )
         if not (wish.new_address_book and wish.confirm(question)):
             raise Misconfigured(
-                f"this connection is set up for the Address Book {connection.address_book!r}, not {database!r}",
+                f"this connection is set up for the Address Book {connection.address_book!r}, not {book.name!r}",
                 remedy="to change it on purpose: maxchimp setup --new-address-book --yes",
             )
-        connections.end_links(engine, connection.id, "another Address Book was chosen")
-        outcome.done.append(f"changed the Address Book to {database}; the next cycle is a first sync")
-    connections.update(engine, connection.id, address_book=database)
+        outcome.done.append(f"changed the Address Book to {book.name}; the next cycle is a first sync")
+    pair.choose_book(engine, connection, book, another=another, now=now)
     return connections.find(engine, connection.name) or connection
 
 
@@ -191,39 +203,43 @@ def _udfs(maximizer: Maximizer, outcome: Outcome) -> None:
         )
 
 
-def _list(engine: Engine, connection: Connection, services: Services, wish: Wish, outcome: Outcome) -> Connection:
-    """Select the list; changing it drops the mappings and ends all links, after a confirmation (R39)."""
+def _choice(services: Services, connection: Connection | None, wish: Wish) -> tuple[Mapping[str, Any], str]:
+    """The lists of the account by id, and the one that is asked for, selected already or the only one; "" for none."""
     lists = {str(row["id"]): row for row in services.mailchimp.lists()}
-    wanted = wish.list_id or connection.list_id or (next(iter(lists)) if len(lists) == 1 else "")
+    before = connection.list_id if connection else ""
+    return lists, wish.list_id or before or (next(iter(lists)) if len(lists) == 1 else "")
+
+
+def _list(
+    engine: Engine,
+    connection: Connection,
+    lists: Mapping[str, Any],
+    wanted: str,
+    wish: Wish,
+    outcome: Outcome,
+    now: Callable[[], float],
+) -> Connection:
+    """Select the list; changing it drops the mappings and ends all links, after a confirmation (R39)."""
     shown = ", ".join(f"{key} ({row.get('name', '')})" for key, row in lists.items()) or "none"
     if wanted and wanted not in lists:
         raise Misconfigured(f"the account has no list {wanted!r}", remedy=f"its lists are: {shown}")
     if not wanted:
         outcome.todo.append(f"choose a list: maxchimp setup --list LIST_ID; the account has {shown}")
         return connection
-    account_id = str(outcome.account["account_id"])
-    changed = connection.list_id and (connection.list_id, connection.account_id) != (wanted, account_id)
-    if changed:
-        question = (
-            f"Change the list to {lists[wanted].get('name', wanted)}? All field mappings are lost and all links end."
-        )
+    account_id, name = str(outcome.account["account_id"]), str(lists[wanted].get("name", ""))
+    another = bool(connection.list_id) and (connection.list_id, connection.account_id) != (wanted, account_id)
+    if another:
+        question = f"Change the list to {name or wanted}? All field mappings are lost and all links end."
         if not wish.confirm(question):
             raise Misconfigured(
                 "changing the list loses all field mappings and ends all links", remedy="to do it on purpose, add --yes"
             )
-        connections.drop_mappings(engine, connection.id)
-        connections.end_links(engine, connection.id, "another list was chosen")
         outcome.done.append("changed the list: mappings dropped, links ended; the next cycle is a first sync")
     if not connection.list_id:
-        outcome.done.append(f"selected the list {lists[wanted].get('name', wanted)}")
-    connections.update(
-        engine,
-        connection.id,
-        list_id=wanted,
-        list_name=str(lists[wanted].get("name", "")),
-        account_id=account_id,
-        account_name=str(outcome.account["account"]),
-    )
+        outcome.done.append(f"selected the list {name or wanted}")
+    account = {"account_id": account_id, "account_name": str(outcome.account["account"])}
+    columns = account | {"list_id": wanted, "list_name": name}
+    pair.choose_list(engine, connection, pair.a_list(account_id, wanted, name), columns, another=another, now=now)
     return connections.find(engine, connection.name) or connection
 
 

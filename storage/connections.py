@@ -217,9 +217,9 @@ def remove_mapping(engine: Engine, connection_id: int, tag: str) -> bool:
         return _drop(db, connection_id, [tag]) > 0
 
 
-def drop_mappings(engine: Engine, connection_id: int) -> int:
+def drop_mappings(where: Database | Engine, connection_id: int) -> int:
     """All mappings of a connection, as when its list changes (R39); how many there were."""
-    with begin(engine) as db:
+    with joining(where) as db:
         tags = select(field_mapping.c.tag).where(field_mapping.c.connection_id == connection_id)
         return _drop(db, connection_id, list(db.execute(tags).scalars()))
 
@@ -305,13 +305,13 @@ def _pairs(db: Database, mapping_id: int) -> list[tuple[str, str]]:
 # --- another list or Address Book --------------------------------------------------------------------------------
 
 
-def end_links(engine: Engine, connection_id: int, reason: str) -> int:
+def end_links(where: Database | Engine, connection_id: int, reason: str) -> int:
     """End every link on purpose (R39) without touching a flag; how many. The next cycle is a first sync.
 
     What waited for a person on the old list is closed, and findings about its records go.
     """
     alive = (link.c.connection_id == connection_id) & literal_column("state <> 'ended'")
-    with begin(engine) as db:
+    with joining(where) as db:
         ended = select(link.c.id).where(link.c.connection_id == connection_id)
         db.execute(baseline.delete().where(baseline.c.link_id.in_(ended)))
         count = db.execute(link.update().where(alive).values(state="ended", reason=reason)).rowcount

@@ -411,6 +411,17 @@ lease = Table(
     Column("expires_at", Float, nullable=False),
 )
 
+# What a connection has for itself: one list and one Address Book (R5, R36). Whoever took a key first keeps it.
+claim = Table(
+    "claim",
+    metadata,
+    Column("kind", String(10), primary_key=True),  # list | book
+    Column("key", Text, primary_key=True),  # as in storage.claims
+    Column("connection_id", Id, ForeignKey("connection.id"), nullable=False, index=True),
+    Column("since_at", Float, nullable=False),
+    CheckConstraint("kind IN ('list', 'book')", name="kind"),
+)
+
 # What was typed into the set-up page, encrypted with a key that is not in this database (hazard S20). ``hint``: the
 # last characters, so that a person recognises it.
 credential = Table(

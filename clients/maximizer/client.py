@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from clients.maximizer import answers, entries, schema
-from clients.maximizer.dialect import Dialect, base_of
+from clients.maximizer.dialect import Dialect, base_of, server_of
 from clients.maximizer.queries import Query
 from clients.maximizer.rows import Row, look
 from clients.session import SENDS, Answer, Retry, Session
@@ -20,6 +20,7 @@ _SESSION_INFO = {
     "AddressBook": {"Udbid": 1, "Database": 1, "DisplayValue": 1, "WorkspaceId": 1},
     "User": {"Key": {"Value": 1, "Uid": 1}, "DisplayName": 1},
 }
+_LONG, _MIXED = 16, 5  # characters, different ones, of an id that no other server gives: no number, no row of zeros
 
 
 class Maximizer:
@@ -40,7 +41,7 @@ class Maximizer:
         token: str = "",
         dialect: Dialect | None = None,
     ) -> None:
-        self._base, family = base_of(url)
+        self._url, (self._base, family) = url, base_of(url)
         if not all(c.isprintable() and c.isascii() for c in token) or token != token.strip():
             raise Misconfigured("the Maximizer token holds characters that no token has", remedy="copy it again")
         session.hide([password, token])
@@ -80,8 +81,16 @@ class Maximizer:
             ) from error
         return self.dialect
 
+    @property
+    def server(self) -> str:
+        """See ``clients.maximizer.dialect.server_of``."""
+        return server_of(self._url)
+
     def session_info(self) -> dict[str, str]:
-        """{"database", "display", "user"} of the signed-in session; falls back to what is configured."""
+        """{"database", "display", "id", "user"} of the signed-in session; falls back to what is configured.
+
+        ``id``: the Address Book's own, by which it is known under every address; "" where the server tells none.
+        """
         try:
             data = self.call("GetSessionInfo", _SESSION_INFO)
         except Refused:
@@ -89,7 +98,14 @@ class Maximizer:
         user = look(data, "Data", "User", "Key", "Uid") or look(data, "Data", "User", "DisplayName") or self._user
         database = look(data, "Data", "AddressBook", "Database") or self._database
         display = look(data, "Data", "AddressBook", "DisplayValue") or database
-        return {"database": str(database), "display": str(display), "user": str(user)}
+        ids = [look(data, "Data", "AddressBook", name) for name in ("WorkspaceId", "Udbid")]
+        own = [one.casefold() for one in ids if isinstance(one, str) and len(one) >= _LONG and len({*one}) >= _MIXED]
+        return {
+            "database": str(database),
+            "display": str(display),
+            "id": next(iter(own), ""),
+            "user": str(user),
+        }
 
     def confirmed_session(self) -> dict[str, str]:
         """{"database", "user"} of a token that the server calls valid, only as the server itself says; never assumed.

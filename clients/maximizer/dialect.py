@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -68,3 +69,27 @@ def base_of(url: str) -> tuple[str, Dialect]:
             remedy="it ends in /MaximizerWebData/Data.svc (on-premise) or in /octopus (cloud)",
         )
     return urlunsplit((parts.scheme, parts.netloc, path, "", "")), ON_PREMISE if on_premise else CLOUD
+
+
+_OF_THE_API = ("maximizerwebdata", "data.svc", "json", "octopus")
+
+
+def server_of(url: str) -> str:
+    """The server of a Web.Data address: the same text however the address is written and whatever it ends in.
+
+    ``HOST:PORT`` and what stands before the API's own path; this machine is ``localhost`` under all its names. A host
+    with several names of its own keeps several.
+    """
+    parts = urlsplit(base_of(url)[0])
+    port = parts.port or (80 if parts.scheme == "http" else 443)
+    steps = [step for step in parts.path.casefold().split("/") if step and step not in _OF_THE_API]
+    return "/".join([f"{_host((parts.hostname or '').rstrip('.'))}:{port}", *steps])
+
+
+def _host(name: str) -> str:
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return "localhost" if name.endswith(".localhost") else name
+    address = getattr(address, "ipv4_mapped", None) or address
+    return "localhost" if address.is_loopback else str(address)

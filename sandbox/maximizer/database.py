@@ -10,11 +10,15 @@ from sandbox.maximizer.values import Stored
 
 
 class Database:
-    """What both profiles of the API and the people at the screens work on."""
+    """What both profiles of the API and the people at the screens work on.
+
+    ``workspace``: the id that a session tells; what real servers tell is not known.
+    """
 
     def __init__(self, clock: Clock, name: str) -> None:
         self.clock = clock
         self.name = name
+        self.workspace: int | str = 1
         self.book = Book(clock)
         self.schema = Schema()
         self.quirks = Quirks()

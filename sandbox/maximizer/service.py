@@ -180,7 +180,8 @@ class Api:
 
     def _session_info(self, session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
         """Mirrors the request (fact sheet section 1.5)."""
-        book = {"udbid": 1, "database": self.database.name, "displayvalue": self.database.name, "workspaceid": 1}
+        name = self.database.name
+        book = {"udbid": 1, "database": name, "displayvalue": name, "workspaceid": self.database.workspace}
         answer: dict[str, Any] = {}
         asked = find(body, "AddressBook")
         if asked and isinstance(asked.value, Mapping):

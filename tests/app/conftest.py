@@ -14,7 +14,7 @@ from clients.session import Session
 from sandbox.clock import SystemClock
 from sandbox.main import settings
 from sandbox.web import Door, serve
-from sandbox.world import build_world
+from sandbox.world import World, build_world
 
 
 @pytest.fixture
@@ -40,6 +40,19 @@ def desk(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     monkeypatch.undo()
     for name in set(os.environ) - set(before):
         del os.environ[name]
+
+
+@pytest.fixture
+def north(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Services of the connection north, beside those of the plain settings."""
+    clock = SystemClock()
+    world = build_world(seed=4, people=0, clock=clock)
+    servers = [serve(Door(service, clock)) for service in (world.mailchimp, world.maximizer)]
+    for name, value in settings(world, servers[0], servers[1]).items():
+        monkeypatch.setenv(name.replace("MAXCHIMP_", "MAXCHIMP_NORTH__", 1), value)
+    yield world
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from desk import Desk
 
+from sandbox.world import World
 from storage import connections, leases
 from storage.engine import open_store
 
@@ -35,13 +36,44 @@ def test_r5_two_connections_do_not_share_variables(ready: Desk) -> None:
     assert "cannot be the name" in ready.bad("connections", "add", "no name", code=2).err
 
 
-def test_r5_each_has_a_pair_settings_and_runs_of_its_own(ready: Desk) -> None:
+def test_r5_each_has_a_pair_settings_and_runs_of_its_own(ready: Desk, north: World) -> None:
     ready.good("sync", "--yes")
     ready.good("setup", "--connection", "north")
     assert ready.good("runs", "--connection", "north", "--json").json == []
     assert ready.good("map", "remove", "FNAME", "--connection", "north")
     tags = [row["tag"] for row in ready.good("map", "list", "--json").json]
     assert "FNAME" in tags
+
+
+def test_r36_a_second_connection_of_the_pair_is_refused(ready: Desk) -> None:
+    """By set-up, and by ``check`` and every run of one that an older version set up; the first one goes on."""
+    ready.good("connections", "add", "twin")
+    told = ready.bad("setup", "--connection", "twin", "--list", ready.world.list_id, code=7)
+    words = (
+        "the list 'Lantern Street Letter' and the Address Book 'EsconaDemo' go with the connection 'default' already"
+    )
+    assert words in told.err
+    assert "maxchimp connections remove twin" in told.err
+    engine = ready.store()
+    first, twin = connections.find(engine, "default"), connections.find(engine, "twin")
+    assert first is not None
+    assert twin is not None
+    columns = ("account_id", "list_id", "list_name", "address_book", "flag_ref", "marker_ref", "dialect")
+    connections.update(engine, twin.id, **{name: getattr(first, name) for name in columns})
+    engine.dispose()
+    assert words in ready("check", "--connection", "twin").out
+    assert ready("check", "--connection", "twin").code == 7
+    writes = ready.writes()
+    for command in (["sync", "--yes"], ["backfill", "--yes"], ["plan"]):
+        document = ready.bad(*command, "--connection", "twin", "--json", code=7).json
+        assert document["state"] == "blocked"
+        assert words in document["reason"]
+    assert ready.bad("report", "--connection", "twin", code=7)
+    assert ready.writes() == writes
+    assert ready.good("check").code == 0
+    ready.good("sync", "--yes")
+    ready.good("connections", "remove", "default", "--yes")
+    ready.good("sync", "--yes", "--connection", "twin")
 
 
 def test_removing_touches_nothing_on_either_side(ready: Desk) -> None:

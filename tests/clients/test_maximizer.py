@@ -11,7 +11,7 @@ import pytest
 
 from clients.maximizer import CLOUD, ON_PREMISE, any_of, by_id, by_key, id_of
 from clients.maximizer.answers import messages
-from clients.maximizer.dialect import base_of
+from clients.maximizer.dialect import base_of, server_of
 from domain.errors import (
     Ambiguous,
     BrokenAnswer,
@@ -54,6 +54,55 @@ def test_r38_addresses(url: str, base: str, family: object) -> None:
 def test_r38_other_addresses(url: str) -> None:
     with pytest.raises(Misconfigured):
         base_of(url)
+
+
+@pytest.mark.parametrize(
+    ("server", "urls"),
+    [
+        (
+            "crm.escona.test:443",
+            [
+                "https://crm.escona.test/MaximizerWebData/Data.svc",
+                "https://CRM.Escona.test:443/MAXIMIZERWEBDATA/data.svc/json/",
+                " https://crm.escona.test./MaximizerWebData",
+                "https://crm.escona.test/octopus/",
+            ],
+        ),
+        ("crm.escona.test:8443/west", ["https://crm.escona.test:8443/West/MaximizerWebData/Data.svc"]),
+        (
+            "localhost:5002",
+            [
+                "http://127.0.0.1:5002/octopus",
+                "http://localhost:5002/MaximizerWebData/Data.svc/json",
+                "http://[::1]:5002/octopus",
+                "http://[::ffff:127.0.0.1]:5002/octopus",
+                "http://crm.localhost:5002/octopus",
+            ],
+        ),
+        ("fd00::5:443", ["https://[FD00:0:0::5]/octopus"]),
+        ("localhost:80", ["http://127.0.0.1/octopus"]),
+    ],
+)
+def test_r36_a_server_has_one_spelling(server: str, urls: list[str]) -> None:
+    assert {server_of(url) for url in urls} == {server}
+
+
+@pytest.mark.parametrize(
+    ("told", "own"),
+    [
+        ({"WorkspaceId": "0F8FAD5B-D9CB-469F-A165-70867728950E"}, "0f8fad5b-d9cb-469f-a165-70867728950e"),
+        ({"WorkspaceId": 1, "Udbid": "0f8fad5b-d9cb-469f-a165-70867728950e"}, "0f8fad5b-d9cb-469f-a165-70867728950e"),
+        ({"WorkspaceId": "1", "Udbid": 7}, ""),
+        ({"WorkspaceId": "00000000-0000-0000-0000-000000000000", "Udbid": None}, ""),
+        ({"WorkspaceId": {"Value": "a long text that is no id"}}, ""),
+    ],
+)
+def test_r36_an_address_book_has_an_id_only_where_no_other_can_have_it(
+    maximizer_script: Scripted, told: dict[str, Any], own: str
+) -> None:
+    info = (200, {"Code": 0, "Data": {"AddressBook": {"Database": "Lantern", **told}}})
+    found = maximizer_script(SIGNED_IN, info).client.session_info()
+    assert (found["database"], found["id"]) == ("Lantern", own)
 
 
 @pytest.mark.parametrize("token", ["two\r\nlines", "sn\u00f6w", " token", "tab\t"])

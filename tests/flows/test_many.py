@@ -48,8 +48,8 @@ def url(new_database: Callable[[bool], str]) -> str:
 def towns(tmp_path: Path, url: str) -> Iterator[dict[str, Town]]:
     """Connections that are set up, each with a pair of services of its own; ``far`` has a slow line."""
     made = {}
-    for name in NAMES:
-        made[name] = Town(tmp_path, url=url, name=name).setup()
+    for seed, name in enumerate(NAMES):
+        made[name] = Town(tmp_path, url=url, name=name, seed=seed).setup()
         made[name].add(PEOPLE)
         found = connections.find(made[name].engine, name)
         assert found is not None

@@ -214,7 +214,10 @@ def _changes_take_effect(served: Served, town: Town) -> None:
     assert schedule(served, "sync/default") == [10.0]
     assert served.command("settings", "set", "interval=45m").returncode == 0
     until(lambda: schedule(served, "sync/default") == [2700.0], "the new interval")
+    north = Town(town.folder, url=town.environment["MAXCHIMP_DATABASE_URL"], name="north", seed=6)
+    served.environment |= north.own()
     assert served.command("setup", "--connection", "north").returncode == 0
+    north.close()
     until(lambda: exists(served, "backfill/north"), "the new connection's deployments")
     assert schedule(served, "sync/north") == [3600.0]
     assert schedule(served, "backfill/north") == []

@@ -60,7 +60,7 @@ class Office:
             connection=name,
             mailchimp_api_key=self.mailchimp.api_key,
             mailchimp_url="http://127.0.0.1:1/3.0",
-            maximizer_url="http://127.0.0.1:2" + self.maximizer.base_path,
+            maximizer_url=f"http://127.0.0.1:{2 + seed}{self.maximizer.base_path}",  # another world, another server
             maximizer_database=self.maximizer.database.name,
             maximizer_user=self.maximizer.user,
             maximizer_password=self.maximizer.password,

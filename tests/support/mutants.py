@@ -253,6 +253,20 @@ MUTANTS = (
         _rules("test_r18_consent", "test_r18_somebody_deleted_for_good_is_never_subscribed"),
     ),
     Mutant(
+        "F1 a pair goes with one connection",
+        "flows/cycle.py",
+        "        self._keep_the_pair(pair.both(self.connection, self.services, session))\n",
+        "",
+        _rules("test_r36_pairs", "test_r36_a_twin_of_an_older_store_is_refused_and_the_first_goes_on"),
+    ),
+    Mutant(
+        "F1 of two set-ups one gets the list",
+        "storage/claims.py",
+        "    return rivals(db, connection_id, wanted)\n",
+        "    return []\n",
+        _rules("test_r36_pairs", "test_r36_of_two_set_ups_at_the_same_moment_one_gets_the_list"),
+    ),
+    Mutant(
         "F1 the second start is refused",
         "storage/leases.py",
         "if left > 0 and not died_here(row.holder):",

@@ -24,7 +24,8 @@ FLAG = r"MailChimp\Sync with MailChimp"
 class Town:
     """``folder`` is HOME_DIR; ``close`` ends both servers. Time moves a minute before every ``asked_later``.
 
-    ``url``: of the store, by default a file in the folder; ``name``: of the connection.
+    ``url``: of the store, by default a file in the folder; ``name``: of the connection; another ``seed`` is another
+    Mailchimp account.
     """
 
     def __init__(

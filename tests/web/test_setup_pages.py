@@ -13,6 +13,7 @@ from visitor import Seen, Visitor
 from flows import kept
 from flows.settings import load_settings
 from storage import connections, credentials
+from storage.engine import begin
 
 KEY = "fedcba9876543210fedcba9876543210-us6"
 
@@ -346,6 +347,8 @@ def test_s8_dangerous_actions_are_logged(setup: Visitor, floor: Floor, caplog: p
 
 
 def test_a_page_before_the_first_set_up(floor: Floor, setup: Visitor) -> None:
+    with begin(floor.office.engine) as db:
+        connections.remove(db, floor.office.connection.id)
     site = floor.page.site
     site.settings = floor.office.settings = site.settings.model_copy(update={"connection": "second"})
     site.notice(None)
@@ -355,3 +358,19 @@ def test_a_page_before_the_first_set_up(floor: Floor, setup: Visitor) -> None:
     told = good(setup, "connection/make")
     assert "selected the list" in told
     assert "Lantern Street Letter" in good(setup, "configuration")
+
+
+def test_r36_a_second_connection_of_the_same_pair_is_refused(floor: Floor, setup: Visitor) -> None:
+    """By the page as by the command line; whoever was made before the first has nothing yet."""
+    floor.page.site.settings = floor.page.site.settings.model_copy(update={"connection": "second"})
+    setup.administrate()
+    told = bad(setup, "connection/make", status=409)
+    assert "go with the connection &#39;default&#39; already" in told
+    assert connections.find(floor.office.engine, "second") is None
+    connections.create(floor.office.engine, "second", 1.0)
+    other = floor.office.mailchimp.add_list("Harbour Letter")
+    for list_id in (floor.office.list_id, other):
+        assert "&#39;default&#39;" in bad(setup, "lists/choose", status=409, list_id=list_id)
+    found = connections.find(floor.office.engine, "second")
+    assert found is not None
+    assert (found.list_id, found.address_book) == ("", "")
