@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from app import show
+from app import counted, show
 from app.call import Call
 
 if TYPE_CHECKING:
     from storage.runs import Run
 
 LIMIT = 20
+NOTED = 1000  # findings that a run keeps (flows.apply)
 SIDES = {"mailchimp": ("Mailchimp", "member"), "maximizer": ("Maximizer", "entry")}
 OPERATIONS = {"create": "to create", "update": "to update", "rename": "to rename", "revive": "to bring back"}
 DONE = {"create": "created", "update": "updated", "rename": "renamed", "revive": "brought back"}
@@ -32,7 +33,7 @@ class PlanView:
         from storage import changes, runs
         from storage.engine import reading
 
-        self.counts, self.run_id, self.every = document["counts"], int(document["run"]), every
+        self.told, self.counts, self.run_id, self.every = document, document["counts"], int(document["run"]), every
         found = runs.get(call.store, self.run_id)
         assert found is not None
         self.run: Run = found
@@ -63,13 +64,12 @@ class PlanView:
     def _tell_counts(self) -> None:
         full = "everything was compared" if self.run.full else "what changed since the last sync was compared"
         show.say(f"Plan {self.run_id}: {full}; nothing was written.")
-        counts = self.counts
-        show.table(
-            ["", "to create", "to update"],
-            [[name, counts[side]["create"], counts[side]["update"]] for side, (name, _) in SIDES.items()],
-        )
-        names = ("unchanged", "conflicts", "protected", "placeholders", "quarantined")
-        show.say(", ".join(f"{name} {counts[name]}" for name in names))
+        counted.tell_sides(self.told)
+        others = counted.rest(self.told, self.run.facts)
+        if aside := self.notes.get("parked_total", 0):
+            others.append(f"{aside:,} quarantined")
+        if others:
+            show.say(", ".join(others))
 
     def _tell_group(self, side: str, op: str, rows: list[dict[str, Any]]) -> None:
         name, noun = SIDES[side]
@@ -124,7 +124,7 @@ class PlanView:
         """What was left as it is, and why: per field and problem, with how many records carry it (R3, R28)."""
         found = self.notes.get("findings", [])
         kinds = {
-            "conflict": f"Conflicts ({self.notes.get('conflict_setting', '')} wins)",
+            "conflict": f"Conflicts, both sides hold different values ({self.notes.get('conflict_setting', '')} wins)",
             "withheld": "Values that the other side cannot hold, left as they are",
             "unmapped": "Options without a counterpart, left alone",
             "no-email": "Flagged entries without an Email 1",
@@ -132,16 +132,28 @@ class PlanView:
             "no-address": "Members without an address",
         }
         for kind, title in kinds.items():
-            rows = [(row["field"], row["problem"], row["count"]) for row in found if row["kind"] == kind]
+            rows = [row for row in found if row["kind"] == kind]
             if rows:
-                show.heading(f"\n{title}")
-                show.table(["field", "what", "records"], rows)
+                total = counted.sum_of(rows, "count", self._total(kind), whole=len(found) < NOTED)
+                show.heading(f"\n{title}: {total:,}")
+                show.table(["field", "what", "records"], [(row["field"], described(row), row["count"]) for row in rows])
+
+    def _total(self, kind: str) -> int | None:
+        totals = self.notes.get("findings_total")
+        return None if totals is None else int(totals.get(kind, 0))
 
     def _tell_next(self) -> None:
         if self.run.state == "planned" and self.changes:
             show.say("", f"To do exactly this: maxchimp sync --plan {self.run_id}")
         elif self.run.state == "planned":
             show.say("", "Both sides agree: there is nothing to write.")
+
+
+def described(row: Mapping[str, Any]) -> str:
+    """A finding of a plan in a sentence."""
+    from flows.journal import conflict
+
+    return conflict(row["problem"])[0] if row["kind"] == "conflict" else str(row["problem"])
 
 
 def _change(row: Mapping[Any, Any]) -> dict[str, Any]:

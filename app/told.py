@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from app import show
+from app import counted, show
 from app.call import Call
+from app.planned import NOTED
 
 if TYPE_CHECKING:
     from storage.runs import Run
@@ -19,6 +20,9 @@ STATES = {
     "ambiguous": "uncertain: it rests, then is looked up",
     "held": "held for a person",
     "skipped": "skipped: the record had moved since it was read",
+    "discarded": "not sent, or certainly without effect: the next run plans it anew",
+    "planned": "not sent: the run ended before",
+    "sent": "uncertain: the run ended while it was sent",
 }
 FOUND = {
     "withheld": "Values that the other side cannot hold, left as they are (R28)",
@@ -44,13 +48,15 @@ class RunView:
         self.run, self.every = run, every
         with reading(call.store) as db:
             self.states = changes.states(db, run.id)
-            self.undone = [_undone(row) for row in changes.left_undone(db, run.id).to_dict("records")]
+            left = changes.left_undone(db, run.id).to_dict("records") if run.kind != "plan" else []
+            self.undone = [_undone(row) for row in left]
             self.conflicts = [
                 _conflict(row) for row in changes.conflicts(db, run.connection_id, run_id=run.id).to_dict("records")
             ]
             waiting = parking.since(db, run.connection_id, run.id).to_dict("records")
             self.waiting = [{name: row[name] for name in _WAITING} for row in waiting]
-            self.found = parking.tally(db, run.connection_id, run.id)
+            self.found = _found(run) or parking.tally(db, run.connection_id, run.id)
+        self.told = counted.document(run)
 
     def document(self) -> dict[str, Any]:
         """What ``--json`` adds to the run's document."""
@@ -81,24 +87,24 @@ class RunView:
                 "Reason": run.reason or "-",
                 "Started": show.moment(run.started_at) + lasted,
                 "Finished": show.moment(run.finished_at) or "-",
-                "Changes": ", ".join(f"{count:,} {state}" for state, count in self.states.items()) or "none",
+                "Changes": self._changes(),
             }
         )
-        read, calls = run.facts.get("read", {}), run.facts.get("calls", {})
-        counts = [
-            [
-                side.capitalize(),
-                read.get(side, ""),
-                *(run.counts.get(side, {}).get(name, 0) for name in ("create", "update", "failed")),
-                calls.get(side, ""),
-            ]
-            for side in SIDES
-        ]
         show.say("")
-        show.table(["", "read", "created", "updated", "failed", "requests"], counts)
-        others = {name: value for name, value in run.counts.items() if name not in SIDES}
+        counted.tell_sides(self.told, run.facts)
+        others = counted.rest(self.told, run.facts)
+        if (waiting := run.facts.get("waiting")) is not None:
+            others.append(f"{waiting:,} waiting for a person when it ended")
         if others:
-            show.say("", ", ".join(f"{name} {value:,}" for name, value in others.items()))
+            show.say("", ", ".join(others))
+
+    def _changes(self) -> str:
+        """By what became of them; those whose log is gone are named too."""
+        listed = [f"{count:,} {state}" for state, count in self.states.items()]
+        kept, made = sum(self.states.values()), sum(sum(count.values()) for count in self.told["written"].values())
+        if self.run.facts.get("written") and self.run.state not in ("blocked", "running") and made > kept:
+            listed.append(f"{made - kept:,} no longer in the log (kept for the retention)")
+        return ", ".join(listed) or "none"
 
     def _tell_stages(self) -> None:
         stages = self.run.facts.get("stages", {})
@@ -125,7 +131,7 @@ class RunView:
 
     def _tell_waiting(self) -> None:
         self._table(
-            "Waits for a person since this run (maxchimp quarantine list)",
+            "Began to wait for a person in this run (what still does: maxchimp quarantine list)",
             ["id", "record", "field", "why", "what to do", "rule", "now"],
             [
                 [r["id"], f"{r['side']} {r['key']}", r["field"], r["reason"], r["remedy"], r["rule"], r["state"]]
@@ -135,20 +141,30 @@ class RunView:
 
     def _tell_found(self) -> None:
         for kind, title in FOUND.items():
-            rows = [[r["field"], r["problem"], r["records"]] for r in self.found if r["kind"] == kind]
-            self._table(f"{title}, found in this run", ["field", "what", "records"], rows)
+            rows = [r for r in self.found if r["kind"] == kind]
+            totals = self.run.facts.get("plan", {}).get("findings_total")
+            total = None if totals is None else int(totals.get(kind, 0))
+            number = counted.sum_of(rows, "records", total, whole=len(self.found) < NOTED)
+            lines = [[r["field"], r["problem"], r["records"]] for r in rows]
+            self._table(f"{title}, found in this run", ["field", "what", "records"], lines, number)
 
     def _tell_conflicts(self) -> None:
         self._table(
             "Conflicts decided in this run: what was overwritten (R30, R31)",
-            ["link", "field", "winner", "kept", "lost"],
-            [[r["link"], r["field"], r["winner"], r["kept"], r["lost"]] for r in self.conflicts],
+            ["link", "field", "winner", "kept", "lost", "rule"],
+            [
+                [r["link"], r["field"], r["winner"], r["kept"], r["lost"] or "(empty)", r["rule"]]
+                for r in self.conflicts
+            ],
         )
 
-    def _table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    def _table(
+        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], number: int | None = None
+    ) -> None:
+        """``number``: what is counted, where one row tells of several."""
         if not rows:
             return
-        show.heading(f"\n{title}: {len(rows):,}")
+        show.heading(f"\n{title}: {len(rows) if number is None else number:,}")
         shown = rows if self.every else rows[:LIMIT]
         show.table(columns, shown)
         if len(shown) < len(rows):
@@ -156,6 +172,15 @@ class RunView:
 
 
 _WAITING = ("id", "side", "key", "field", "reason", "rule", "remedy", "state")
+
+
+def _found(run: Run) -> list[dict[str, Any]]:
+    """Findings as the run counted them, most first: what later runs found anew, or settled, is still told of it."""
+    rows = [
+        {**{name: row[name] for name in ("kind", "field", "problem")}, "records": row["count"]}
+        for row in run.facts.get("plan", {}).get("findings", ())
+    ]
+    return sorted(rows, key=lambda row: -int(row["records"]))
 
 
 def _undone(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -177,5 +202,5 @@ def _conflict(row: Mapping[Any, Any]) -> dict[str, Any]:
     import pandas as pd
 
     link = int(row["link_id"]) if pd.notna(row["link_id"]) else None
-    kept = {name: row[name] for name in ("contact_id", "entry_id", "field", "winner", "kept", "lost")}
+    kept = {name: row[name] for name in ("contact_id", "entry_id", "field", "winner", "kept", "lost", "rule")}
     return {"link": link, **kept}

@@ -36,6 +36,9 @@ FINDING = ("kind", "key", "field", "value", "problem")
 # Fields of a change that are no mapping: the two UDFs of ours, and the entry's identity as carried by the member.
 FLAG, MARKER, STAMP, STATUS = "#flag", "#marker", "#stamp", "#status"
 LAST_NAME = "#lastname"  # of a new entry when no mapping leads there
+# The rule of a value that won over another one: at a first meeting, or after edits on both sides (by R30's setting).
+FIRST_MEETING, BOTH_EDITED = "R30", "R31, R30"
+EDITED = ", both edited"  # so ends the problem of a conflict's finding that is none of a first meeting
 # Why a link ended whose member took another address: until it is stamped anew, the member still names its old entry.
 READDRESSED = "the member's address was changed in Mailchimp (R13)"
 

@@ -9,6 +9,7 @@
     |   |-- LeaseLost            another process took over while this one was paused
     |   |-- Stopped              this process was asked to end
     |   `-- BrokenAnswer         an answer was not what the service's contract says
+    |-- Miscounted               our own numbers contradict each other: a defect      (exit 1)
     `-- CallFailed               one call to a service did not succeed
         |-- NotApplied           certainly without effect: may be sent again later       (exit 1)
         |   `-- Unreachable      the service did not answer at all
@@ -92,6 +93,10 @@ class BrokenAnswer(Incomplete):
         super().__init__(f"{side} answered {operation} with something else than its contract says: {problem}")
         self.side = side
         self.operation = operation
+
+
+class Miscounted(MaxchimpError):
+    """Parts do not add up to their total: nobody is shown a number that is not so."""
 
 
 class CallFailed(MaxchimpError):

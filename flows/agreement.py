@@ -14,6 +14,7 @@ from domain.changeset import Policy
 from domain.fields import FieldMapping, Option
 from domain.frames import positions
 from domain.records import MAILCHIMP_WAITS, MAXIMIZER_WAITS, PLACEHOLDER, cells
+from domain.sums import closes
 from transform.compare import Aligned, compare
 
 # What becomes of one field of one pair; each counts once.
@@ -65,7 +66,9 @@ def agreement(
         found = _judged(mapping, member, entry, noted_cells[[tag]], frame["sends"], policy)
         state = _states(mapping, frame, pairs.coming, found, noted_cells[tag], member[tag], entry[tag])
         numbers = pd.Series(state).value_counts()
-        counts.append({"tag": tag, **{name: int(numbers.get(name, 0)) for name in STATES}})
+        row = {name: int(numbers.get(name, 0)) for name in STATES}
+        closes(f"the pairs of {tag}", len(frame), row.values())
+        counts.append({"tag": tag, **row})
         off = np.flatnonzero(state != "agree")
         details.append(_details(mapping, frame, off, state, found, member[tag], entry[tag]))
         told = found["remark"].to_numpy(dtype=object)

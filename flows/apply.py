@@ -26,9 +26,11 @@ def plan_notes(decided: ChangeSet) -> dict[str, Any]:
     """What a plan leaves to people, for its run's facts: ids, fields, reasons and counts, no values.
 
     ``parked``: side, key, field, reason, rule, remedy of the first records; ``findings``: kind, field, problem, count.
+    ``findings_total``: how many of each kind, those that are not listed included.
     """
     parked = decided.parked[["side", "key", "field", "reason", "rule", "remedy"]].astype(str)
-    found = decided.findings.groupby(["kind", "field", "problem"], sort=True).size().reset_index(name="count")
+    found = decided.findings.drop_duplicates(["kind", "key", "field"], keep="last")
+    found = found.groupby(["kind", "field", "problem"], sort=True).size().reset_index(name="count")
     return {
         "parked": parked.head(NOTED).to_dict("records"),
         "parked_total": len(parked),
@@ -36,6 +38,7 @@ def plan_notes(decided: ChangeSet) -> dict[str, Any]:
             {"kind": row["kind"], "field": row["field"], "problem": row["problem"], "count": int(row["count"])}
             for row in found.head(NOTED).to_dict("records")
         ],
+        "findings_total": {str(kind): int(number) for kind, number in found.groupby("kind")["count"].sum().items()},
     }
 
 

@@ -23,7 +23,7 @@ from domain.errors import Blocked, Incomplete, MaxchimpError, Stopped
 from domain.facts import about
 from extract import counterparts
 from extract.reading import Reading
-from flows import journal, pair
+from flows import journal, pair, tally
 from flows.apply import apply, plan_notes, store_plan
 from flows.extracting import counted, read_both, shrunk
 from flows.gather import Gathered, blanked, gather
@@ -141,9 +141,7 @@ class Cycle:
             with leases.heartbeat(self.lease):
                 with self.lease.begin() as db:
                     self.lease.terms = connections.terms(db, self.connection.id)
-                for run in runs.abandoned(self.engine, self.connection.id, self.now()):
-                    with self.lease.begin() as db:
-                        runs.recount(db, run, no_counts() | changes.confirmed(db, run))
+                tally.renumber(self.lease, runs.abandoned(self.engine, self.connection.id, self.now()))
                 found = connections.find(self.engine, self.connection.name)
                 assert found is not None
                 self.connection = found
@@ -194,7 +192,10 @@ class Cycle:
             parallel=self.parallel,
             stop=self.stop,
         )
+        with reading(self.engine) as db:
+            unsettled = changes.open_changes(db, self.connection.id)["run_id"].unique().tolist()
         self.resting = recover(self.loading, settings.ambiguous_wait)
+        tally.renumber(self.lease, unsettled)
         self.loading.hashes.clear()
         self.loading.tally.clear()
         refreshed = connections.find(self.engine, self.connection.name)
@@ -285,7 +286,11 @@ class Cycle:
         if len(self.noted):
             self.decided.findings = pd.concat([self.decided.findings, self.noted], ignore_index=True)
         self.decided.tallies["unchanged"] += self.untouched
+        self._count_plan()
+
+    def _count_plan(self) -> None:
         self.counts = self.decided.counted()
+        self.facts |= tally.decided(self.decided)
 
     def check_changes(self) -> None:
         """The ChangeSet is judged and guarded, then stored: from here on it is the plan."""
@@ -295,16 +300,18 @@ class Cycle:
         if self.asked.kind == "plan":
             with begin(self.engine) as db:
                 store_plan(db, self.run_id, self.connection.id, self.decided)
+                tally.check_plan(self.facts, tally.came_to(db, self.run_id, self.facts))
         # Until a first sync was completed, everything is new: a broken one goes on where it stopped.
         initial = not self.connection.fingerprint
         self._refuse(guard(self.decided, self.active, self.connection.settings, initial=initial))
         if self.asked.kind == "plan":
             return
         if self.asked.plan is not None:
-            decided = keep_planned(
+            self.decided = keep_planned(
                 self.engine, self.connection.id, self.asked.plan, self.decided, self.prepared.fingerprint
             )
-            self.decided, self.counts = decided, decided.counted()
+            self._count_plan()
+            self.facts["plan"] |= plan_notes(self.decided)
         elif not self.connection.synced and len(self.decided.changes) and not self.asked.yes:
             raise first_sync(self.counts)
 
@@ -322,26 +329,35 @@ class Cycle:
             self.lease.check(db)
             apply(db, self.run_id, self.connection.id, self.decided, self.now())
             connections.update(db, self.connection.id, synced=True)
+        self.applied = True
         total, done = len(self.decided.changes), 0
 
         def tell(number: int) -> None:
             nonlocal done
             done += number
-            self.progress(f"wrote {done} of {total} changes")
+            self.progress(f"went through {done} of {total} changes")
 
         self.loading.progress = tell
         self.loading.traits = dict(self.connection.traits)
         self.loaded = load(self.loading)
         if self.loading.traits != self.connection.traits:
             connections.update(self.engine, self.connection.id, traits=self.loading.traits)
-        for side, confirmed in self.loaded.counts.items():
-            self.counts[side] = confirmed
+        planned = self.facts["planned"]
+        self._count_written()
         with reading(self.engine) as db:
-            self.counts["quarantined"] = parking.count(db, self.connection.id)
             journal.tell(db, self.connection.id, self.run_id)
         self.go_on()
         if not self.loaded.broken:
             self._settle()
+        tally.check(self.facts, planned, self.loaded.counts)
+
+    def _count_written(self) -> None:
+        """What became of the plan, and who waits now."""
+        with reading(self.engine) as db:
+            self.facts |= tally.came_to(db, self.run_id, self.facts)
+            waiting = parking.count(db, self.connection.id)
+        self.counts |= tally.counted(self.facts) | {"quarantined": waiting}
+        self.facts["waiting"] = waiting
 
     def _settle(self) -> None:
         """Move the cursors on: everything up to them is done, or remembered as unfinished (R34)."""
@@ -370,6 +386,7 @@ class Cycle:
 
     # ---------------------------------------------------------------- the end
 
+    applied: bool = False  # what was decided is stored, and writing may have begun
     loaded: Loaded = field(default_factory=lambda: Loaded({}, ()))
 
     @property
@@ -382,9 +399,8 @@ class Cycle:
         self.facts["calls"] = self.services.calls()
         if hasattr(self, "prepared"):
             self.facts["fingerprint"] = self.prepared.fingerprint
-        if state in ("partial", "failed") and self.counts:
-            with reading(self.engine) as db:
-                self.counts |= changes.confirmed(db, self.run_id)
+        if state in ("partial", "failed") and self.applied:
+            self._count_written()
         runs.finish(self.engine, self.run_id, state, reason, self.counts or no_counts(), self.facts, self.now())
         self.state = state
         if state == "done":
@@ -399,4 +415,5 @@ class Cycle:
             "state": self.state,
             "reason": self.reason,
             "counts": self.counts or no_counts(),
+            **tally.told(self.asked.kind, self.state, self.counts, self.facts),
         }

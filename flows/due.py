@@ -27,6 +27,7 @@ from flows import health, logs
 from flows.cycle import Asked, Cycle
 from flows.launch import at_home, opened
 from flows.settings import Settings, load_settings
+from flows.tally import WRITING
 from storage import connections, runs
 from storage.engine import open_store
 
@@ -112,7 +113,7 @@ def _missed(cycle: Cycle) -> str:
         return ""
     due_at = found.expected_start_time.timestamp()
     late = cycle.now() - due_at
-    good = [r for r in runs.latest(cycle.engine, cycle.connection.id) if r.kind != "plan" and r.state in _GOOD]
+    good = [r for r in runs.latest(cycle.engine, cycle.connection.id) if r.kind in WRITING and r.state in _GOOD]
     if late < cycle.connection.settings.interval or not good or good[0].started_at < due_at:
         return ""
     return f"{late:.0f} seconds late, and a cycle has begun since"

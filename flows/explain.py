@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Engine
 
-from domain.changeset import FLAG, LAST_NAME, MARKER, STAMP, STATUS
+from domain.changeset import EDITED, FLAG, LAST_NAME, MARKER, STAMP, STATUS
 from flows.person import NO, YES, Person, Row, flag_of, text_of
 from storage import changes
 from storage.connections import Connection
@@ -149,7 +149,7 @@ _KEPT = {
 
 def remark(kind: str, problem: str) -> str:
     """What a finding says, for people."""
-    return _KEPT.get(problem, problem) if kind == "conflict" else problem
+    return _KEPT.get(problem.removesuffix(EDITED), problem) if kind == "conflict" else problem
 
 
 def remarks(person: Person) -> list[tuple[str, str]]:

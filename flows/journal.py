@@ -10,21 +10,21 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection as Database
 
+from domain.changeset import BOTH_EDITED, EDITED, FIRST_MEETING
 from storage import links, parking
 
 log = logging.getLogger("maxchimp.cycle")
 # A conflict is kept under the name of the side whose value was taken.
-_WORDS = {
-    ("conflict", "maximizer"): "both sides held different values, Maximizer's was taken",
-    ("conflict", "mailchimp"): "both sides held different values, Mailchimp's was taken",
-    ("conflict", "withheld"): "both sides held different values, and the one to be taken cannot be held there",
-    ("conflict", "same"): "both sides held different values",
+_TAKEN = {
+    "maximizer": ", Maximizer's was taken",
+    "mailchimp": ", Mailchimp's was taken",
+    "withheld": ", and the one to be taken cannot be held there",
 }
 SHOWN = 5  # records named in a line; the others are counted
 _RULES = {
     "withheld": "R28",
     "unmapped": "R26",
-    "conflict": "R31",
+    "conflict": FIRST_MEETING,
     "no-email": "R3",
     "email23": "R7",
     "no-address": "R1",
@@ -79,15 +79,22 @@ def _waiting(rows: pd.DataFrame, known: dict[str, int]) -> Iterator[Line]:
 
 def _found(groups: list[tuple[tuple[str, ...], pd.Series]], known: dict[str, int]) -> Iterator[Line]:
     for (kind, field, found), keys in groups:
-        problem = _WORDS.get((kind, found), found)
+        problem, rule = conflict(found) if kind == "conflict" else (found, _RULES[kind])
         named = ", ".join(_who(key, known) for key in keys.head(SHOWN))
         more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
         what = f"{field}: {problem}" if field else problem
         count = f"{len(keys)} record{'' if len(keys) == 1 else 's'}"
-        text = f"{what} ({_RULES[kind]}): {count}: {named}{more}. To do: {_REMEDIES[kind]}."
+        text = f"{what} ({rule}): {count}: {named}{more}. To do: {_REMEDIES[kind]}."
         facts = {"finding": kind, "field": field, "problem": problem, "records": len(keys)}
-        more_facts = {"rule": _RULES[kind], "remedy": _REMEDIES[kind]}
+        more_facts = {"rule": rule, "remedy": _REMEDIES[kind]}
         yield Line(text, {**facts, **_named(keys.head(SHOWN).tolist(), known), **more_facts})
+
+
+def conflict(problem: str) -> tuple[str, str]:
+    """What a conflict's finding says, for people, and its rule: of a first meeting, or of edits on both sides."""
+    edited = problem.endswith(EDITED)
+    how = "both sides were edited to different values" if edited else "both sides held different values"
+    return how + _TAKEN.get(problem.removesuffix(EDITED), ""), BOTH_EDITED if edited else FIRST_MEETING
 
 
 def _who(key: str, known: dict[str, int]) -> str:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from domain.errors import LeaseHeld, Misconfigured
 from domain.records import EMAIL
+from flows import tally
 from flows.cycle import Asked, Stage
 from flows.launch import at_home, opened, stopping
 from flows.settings import Settings, load_settings
@@ -200,20 +201,24 @@ def _names(cycle: Survey) -> dict[str, str]:
 
 
 def _run(run: runs.Run) -> dict[str, Any] | None:
-    """One run of the trend, None for what wrote nothing by its nature."""
-    if run.kind not in ("sync", "backfill") or run.finished_at is None:
+    """One run of the trend, None for what wrote nothing by its nature.
+
+    What a run did not get to know is null: who waits, how long a whole run takes, how many conflicts there are.
+    """
+    if run.kind not in tally.WRITING or run.finished_at is None:
         return None
-    sides = {side: run.counts.get(side) or {} for side in ("mailchimp", "maximizer")}
+    written = tally.of_run(run)["written"]
+    ended = run.state in ("done", "partial")
     return {
         "run": run.id,
         "kind": run.kind,
         "at": run.started_at,
         "state": run.state,
-        "seconds": round(run.finished_at - run.started_at, 1),
-        "writes": {side: count.get("create", 0) + count.get("update", 0) for side, count in sides.items()},
-        "failed": sum(count.get("failed", 0) for count in sides.values()),
-        "quarantined": run.counts.get("quarantined", 0),
-        "conflicts": run.counts.get("conflicts", 0),
+        "seconds": run.seconds if ended else None,
+        "writes": {side: count["create"] + count["update"] for side, count in written.items()},
+        "failed": sum(count["failed"] for count in written.values()),
+        "quarantined": run.facts.get("waiting", run.counts.get("quarantined") if run.state == "done" else None),
+        "conflicts": run.counts.get("conflicts") if ended and run.reason != runs.INTERRUPTED else None,
     }
 
 

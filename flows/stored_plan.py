@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 from sqlalchemy import Engine
 
-from domain.changeset import ChangeSet
+from domain.changeset import BOTH_EDITED, FIRST_MEETING, ChangeSet
 from domain.errors import Blocked, Misconfigured
 from domain.frames import among
 from storage import changes, runs
 from storage.engine import reading
+from transform.plan import placeholders_in
 
 
 def keep_planned(engine: Engine, connection_id: int, plan_id: int, decided: ChangeSet, fingerprint: str) -> ChangeSet:
@@ -34,7 +37,23 @@ def keep_planned(engine: Engine, connection_id: int, plan_id: int, decided: Chan
         )
     later = now[~(now["side"] + now["target"]).isin(kept["side"] + kept["target"])]
     decided.changes = kept
-    return _without(decided, later)
+    return _recounted(_without(decided, later), later)
+
+
+def _recounted(decided: ChangeSet, later: pd.DataFrame) -> ChangeSet:
+    """Without what changes that are left to a later run would have decided: nothing is told or counted of it now."""
+    decisions = [
+        (f"member:{contact}", item["field"])
+        for contact, fields in zip(later["contact_id"], later["fields"], strict=True)
+        for item in json.loads(fields)["set"]
+        if item["rule"] in (FIRST_MEETING, BOTH_EDITED)
+    ]
+    found = decided.findings
+    named = pd.MultiIndex.from_frame(found[["key", "field"]].astype(str))
+    decided.findings = found[~((found["kind"] == "conflict") & named.isin(decisions))]
+    gone = {"conflicts": len(decisions), "conflicts planned": len(decisions), "placeholders": placeholders_in(later)}
+    decided.tallies |= {name: decided.tallies.get(name, 0) - number for name, number in gone.items()}
+    return decided
 
 
 def _without(decided: ChangeSet, later: pd.DataFrame) -> ChangeSet:

@@ -29,9 +29,11 @@ from domain.errors import Incomplete
 from flows.cycle import Asked, Cycle, Stage
 from flows.due import due, sentence
 from flows.launch import document, stopping
+from flows.tally import only_planned
 
 log = logging.getLogger("maxchimp.flows")
 _SIDES = ("mailchimp", "maximizer")
+_PLANNED, _WRITTEN = ("to create", "to update"), ("created", "updated", "failed", "not written")
 _TAGS: dict[str, tuple[str, ...]] = dict.fromkeys(("prepare", "recover", "extract", "load"), _SIDES)
 
 
@@ -188,12 +190,16 @@ def _report(cycle: Cycle) -> None:
 def markdown(told: dict[str, Any], facts: dict[str, Any]) -> str:
     """A run's document as Markdown: counts, durations and our own sentence, no contact data."""
     counts, read, calls = told["counts"], facts.get("read", {}), facts.get("calls", {})
-    rows = [(side.capitalize(), read.get(side, ""), *counts[side].values(), calls.get(side, "")) for side in _SIDES]
-    rest = [(name, counts[name]) for name in ("unchanged", "conflicts", "protected", "placeholders", "quarantined")]
+    part, names = ("planned", _PLANNED) if only_planned(told) else ("written", _WRITTEN)
+    numbers = {side: list(told[part][side].values()) if told[part] else [""] * len(names) for side in _SIDES}
+    rows = [(side.capitalize(), read.get(side, ""), *numbers[side], calls.get(side, "")) for side in _SIDES]
+    rest = [(name, counts[name]) for name in ("unchanged", "conflicts", "protected", "placeholders")]
+    rest += [("waiting for a person", facts["waiting"])] if "waiting" in facts else []
     parts = [
         f"# Run {told['run']}: {told['kind']}, {told['state']}",
         Redact().clean(told["reason"] or ""),
-        _table(("", "read", "created", "updated", "failed", "requests"), rows),
+        "Nothing was written. It would have been:" if only_planned(told) else "",
+        _table(("", "read", *names, "requests"), rows),
         _table(("what else", "records or values"), rest),
         _table(("stage", "seconds"), list(facts.get("stages", {}).items())),
     ]

@@ -6,6 +6,7 @@ The same numbers give the same text, byte for byte. No address of anything outsi
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -79,7 +80,10 @@ def people_now(groups: Mapping[str, Mapping[str, int]], words: Mapping[str, str]
 
 
 def trend(runs: Sequence[Mapping[str, Any]]) -> str:
-    """Writes, open decisions and duration of the last runs, one panel each; "" for less than two runs."""
+    """Writes, open decisions and duration of the last runs, one panel each; "" for less than two runs.
+
+    ``quarantined`` and ``seconds`` are None for a run that did not get to its end.
+    """
     shown = [run for run in runs if run["kind"] in ("sync", "backfill")][-40:]
     if len(shown) < 2:
         return ""
@@ -94,9 +98,12 @@ def trend(runs: Sequence[Mapping[str, Any]]) -> str:
             bottom = [a + b for a, b in zip(bottom, height, strict=True)]
         writes.set_title("Records written per run")
         figure.legend(frameon=False, fontsize=8, loc="outside upper right", ncols=2, labelcolor=_MUTED)
-        waiting.step(at, [run["quarantined"] for run in shown], where="mid", color=COLOURS["waiting"], linewidth=2)
+        # What a run did not get to know is a gap in its line; a dot shows a value between two gaps.
+        dots: dict[str, Any] = {"marker": "o", "markersize": 3}
+        line = _known(shown, "quarantined")
+        waiting.step(at, line, where="mid", color=COLOURS["waiting"], linewidth=2, **dots)
         waiting.set_title("Waiting for a person")
-        seconds.plot(at, [run["seconds"] for run in shown], color=_SIDES["mailchimp"], linewidth=1.6)
+        seconds.plot(at, _known(shown, "seconds"), color=_SIDES["mailchimp"], linewidth=1.6, **dots)
         seconds.set_title("Seconds per run")
         for axes in (writes, waiting, seconds):
             _by_run(axes, shown)
@@ -104,6 +111,11 @@ def trend(runs: Sequence[Mapping[str, Any]]) -> str:
     last = shown[-1]
     said = f"The last {len(shown)} runs; the newest wrote {sum(last['writes'].values()):,} records"
     return _svg(draw, (9.6, 2.5), said)
+
+
+def _known(shown: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    """A number per run, not a number where the run has none."""
+    return [math.nan if run[name] is None else float(run[name]) for run in shown]
 
 
 def reports(history: Sequence[Mapping[str, Any]]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -59,3 +60,17 @@ def harmless(column: pd.Series) -> pd.Series:
         shown = shown.mask(risky, "'" + shown)
     zero = shown.str.contains("\x00", regex=False)
     return shown.mask(zero, shown.str.replace("\x00", "\\x00", regex=False)) if zero.any() else shown
+
+
+def entry_columns(entry: pd.Series) -> dict[str, pd.Series]:
+    """What a person looks for in Maximizer, of entry ids."""
+    named = entry.astype("str")
+    return {
+        "client_id": named.str.replace("#[^#]*$", "", regex=True),
+        "contact_number": named.str.replace("^.*#", "", regex=True),
+    }
+
+
+def largest_first(rows: pd.DataFrame, by: list[str]) -> list[tuple[Any, pd.DataFrame]]:
+    """Groups of rows, the largest first."""
+    return sorted(rows.groupby(by), key=lambda group: (-len(group[1]), group[0])) if len(rows) else []

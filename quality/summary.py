@@ -8,10 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from domain.sums import closes
 from domain.values import address_key
-from quality.lists import Lists
+from quality.headline import differing, headline
+from quality.lists import Lists, entry_columns, largest_first
 from quality.people import CLASSES, GROUPS, Classified
 from quality.snapshots import Examined
+from quality.waiting import reasons
 
 SIDES = ("mailchimp", "maximizer")
 _KEY = {"mailchimp": "contact_id", "maximizer": "entry_id"}
@@ -75,28 +78,34 @@ def document(found: Found, lists: Lists) -> dict[str, Any]:
         "broken_mappings": list(found.broken),
         "runs": list(found.runs),
     }
-    told["headline"] = headline(told["people"])
+    told["differing"] = differing(found.people, found.details)
+    told["headline"] = headline(told["people"], told["differing"])
+    _closes(told)
     told["attention"] = _attention(told)
     told["lists"] = dict(lists.rows)
     return told
 
 
+def _closes(told: Mapping[str, Any]) -> None:
+    """Miscounted unless everybody is in one class, every pair in one state per field, and every list has its number."""
+    for side in SIDES:
+        everybody = told["totals"][side]
+        closes(f"the classes of {side.capitalize()}", everybody, [row[side] for row in told["classes"]])
+        closes(f"the groups of {side.capitalize()}", everybody, [group[side] for group in told["groups"].values()])
+        closes("the pairs in step", told["people"]["in step"], [told["groups"]["in step"][side]])
+    closes("the pairs in step", told["people"]["in step"], [told["differing"][name] for name in ("agree", "differ")])
+    waiting = [why["people"] for row in told["classes"] if row["group"] == "waiting" for why in row["reasons"]]
+    closes("the people who wait", told["people"]["waiting"], waiting)
+    for row in told["fields"]:
+        closes(f"the pairs of {row['tag']}", row["pairs"], [row[state] for state in STATES])
+        closes(f"the pairs of {row['tag']}", told["fields"][0]["pairs"], [row["pairs"]])
+        filled = [some["people"] for some in told["placeholders"] if some["tag"] == row["tag"]]
+        closes(f"the placeholders of {row['tag']}", row["placeholder"], filled)
+
+
 def numbers(told: Mapping[str, Any]) -> dict[str, Any]:
     """What later reports need of this one for their trend: counts by group."""
     return {"totals": told["totals"], "groups": told["groups"]}
-
-
-def headline(people: Mapping[str, int]) -> str:
-    """The one sentence for somebody in a hurry."""
-    pairs, pending, waiting = people["in step"], people["pending"], people["waiting"]
-    everybody = pairs + pending + waiting
-    if not everybody:
-        return "Nobody takes part yet: no member is subscribed, and no entry is flagged."
-    shown = "All" if pairs == everybody else f"{min(pairs / everybody * 100, 99.9):.1f} % of"
-    rest = [f"{pending:,} {'follows' if pending == 1 else 'follow'} with the next sync"] if pending else []
-    rest += [f"{waiting:,} {'waits' if waiting == 1 else 'wait'} for somebody's decision"] if waiting else []
-    tail = "; " + " and ".join(rest) if rest else ""
-    return f"{shown} the {everybody:,} people who take part are in step on both sides{tail}."
 
 
 # ------------------------------------------------------------------ people
@@ -139,23 +148,12 @@ def _classes(people: Classified, lists: Lists) -> list[dict[str, Any]]:
                 "title": one.title,
                 "what": one.what,
                 "rule": one.rule,
-                "reasons": _reasons(people, one.code),
+                "reasons": reasons(people, one.code, lists),
                 **people.counts[one.code],
                 "lists": files,
             }
         )
     return told
-
-
-def _reasons(people: Classified, code: str) -> list[dict[str, Any]]:
-    """Why these people wait, most frequent first; a linked pair counts once."""
-    members = people.members[people.members["class"] == code]
-    entries = people.entries[people.entries["class"] == code]
-    alone = entries[~entries["link"].isin(members["link"].dropna())]
-    told = pd.concat([frame[["reason", "remedy"]] for frame in (members, alone)])
-    counted = told[told["reason"] != ""].value_counts(sort=False).reset_index()
-    rows = sorted(counted.itertuples(index=False, name=None), key=lambda row: (-row[2], row[0]))
-    return [{"reason": reason, "remedy": remedy, "people": int(number)} for reason, remedy, number in rows]
 
 
 def _person_list(rows: pd.DataFrame, side: str, code: str) -> pd.DataFrame:
@@ -165,20 +163,12 @@ def _person_list(rows: pd.DataFrame, side: str, code: str) -> pd.DataFrame:
         data = {"link": link, "contact_id": rows["contact_id"], "web_id": rows["web_id"]}
         more = {"email": rows["email"], "status": rows["status"]}
     else:
-        data = {"link": link, **_entry_id(rows["entry_id"])}
+        data = {"link": link, **entry_columns(rows["entry_id"])}
         more = {"type": rows["type"], "email_1": rows["email1"], "flag": rows["flag"]}
     if code in _QUIET:
         return pd.DataFrame(data)
     told = {"reason": rows["reason"], "rule": rows["rule"], "what_to_do": rows["remedy"]}
     return pd.DataFrame({**data, **more, **(told if (rows["reason"] != "").any() else {})})
-
-
-def _entry_id(entry: pd.Series) -> dict[str, pd.Series]:
-    named = entry.astype("str")
-    return {
-        "client_id": named.str.replace("#[^#]*$", "", regex=True),
-        "contact_number": named.str.replace("^.*#", "", regex=True),
-    }
 
 
 # ------------------------------------------------------------------ fields
@@ -200,7 +190,7 @@ def _fields(found: Found, emails: pd.Series, lists: Lists) -> list[dict[str, Any
 def _with_address(rows: pd.DataFrame, emails: pd.Series) -> pd.DataFrame:
     """Link, ids and the member's address in front of the other columns."""
     rows = rows.reset_index(drop=True)
-    whose = {"link": rows["link"], "contact_id": rows["contact_id"], **_entry_id(rows["entry_id"])}
+    whose = {"link": rows["link"], "contact_id": rows["contact_id"], **entry_columns(rows["entry_id"])}
     rest = {name: rows[name] for name in rows.columns if name not in ("link", "contact_id", "entry_id")}
     return pd.DataFrame({**whose, "email": rows["contact_id"].map(emails).fillna(""), **rest})
 
@@ -217,7 +207,7 @@ def _placeholders(found: Found, emails: pd.Series, lists: Lists) -> list[dict[st
             "people": len(some),
             "list": lists.add(f"placeholder {tag}", _with_address(some, emails).drop(columns=["state", "problem"])),
         }
-        for (tag, value), some in _largest_first(rows, ["tag", "mailchimp"])
+        for (tag, value), some in largest_first(rows, ["tag", "mailchimp"])
     ]
 
 
@@ -227,7 +217,7 @@ def _withheld(found: Found, emails: pd.Series, lists: Lists) -> list[dict[str, A
     new = found.withheld_new
     told = []
     problems = pd.concat([pairs[["tag", "problem"]], new[["tag", "problem"]]], ignore_index=True)
-    for (tag, problem), some in _largest_first(problems, ["tag", "problem"]):
+    for (tag, problem), some in largest_first(problems, ["tag", "problem"]):
         of_pairs = pairs[(pairs["tag"] == tag) & (pairs["problem"] == problem)]
         of_new = new[(new["tag"] == tag) & (new["problem"] == problem)]
         rows = pd.concat([_with_address(of_pairs, emails), of_new.drop(columns=["tag", "problem"])])
@@ -253,12 +243,8 @@ def _options(found: Found, emails: pd.Series, lists: Lists) -> list[dict[str, An
             "people": len(some),
             "list": lists.add(f"missing option {tag}", _with_address(some, emails)),
         }
-        for (tag, problem), some in _largest_first(found.remarks, ["tag", "problem"])
+        for (tag, problem), some in largest_first(found.remarks, ["tag", "problem"])
     ]
-
-
-def _largest_first(rows: pd.DataFrame, by: list[str]) -> list[tuple[Any, pd.DataFrame]]:
-    return sorted(rows.groupby(by), key=lambda group: (-len(group[1]), group[0])) if len(rows) else []
 
 
 # ------------------------------------------------------------------ checks
@@ -270,7 +256,7 @@ def _checks(found: Found, lists: Lists) -> list[dict[str, Any]]:
     for side, examined in found.examined.items():
         for outcome in examined.outcomes:
             check, rows = outcome.check, examined.rows.take(outcome.rows)
-            key = {"contact_id": rows["contact_id"]} if side == "mailchimp" else _entry_id(rows["entry_id"])
+            key = {"contact_id": rows["contact_id"]} if side == "mailchimp" else entry_columns(rows["entry_id"])
             value = rows[check.column] if check.column in rows.columns else ""
             listed = {**key, "email": rows[_ADDRESS[side]], "field": check.column, "value": value}
             told.append(
@@ -297,7 +283,7 @@ def _duplicates(entries: pd.DataFrame, lists: Lists) -> dict[str, Any]:
     twice = twice.sort_values(["address", "entry_id"])
     data = {
         "email_1": twice["email1"],
-        **_entry_id(twice["entry_id"]),
+        **entry_columns(twice["entry_id"]),
         "type": twice["type"],
         "flag": twice["flag"],
         "link": twice["link"].astype("str").fillna(""),
@@ -312,7 +298,11 @@ def _duplicates(entries: pd.DataFrame, lists: Lists) -> dict[str, Any]:
 
 def _elsewhere(found: Found, emails: pd.Series, lists: Lists) -> dict[str, Any]:
     rows = found.elsewhere.reset_index(drop=True)
-    data = {"email": rows["contact_id"].map(emails), "contact_id": rows["contact_id"], **_entry_id(rows["entry_id"])}
+    data = {
+        "email": rows["contact_id"].map(emails),
+        "contact_id": rows["contact_id"],
+        **entry_columns(rows["entry_id"]),
+    }
     return {"people": len(rows), "list": lists.add("only second address", pd.DataFrame(data))}
 
 
@@ -322,7 +312,7 @@ def _emptied(found: Found, lists: Lists) -> dict[str, Any]:
     members = found.people.members
     linked = members.loc[members["link"].notna(), "link"]
     rows = entries[entries["link"].isin(linked) & (entries["email1"] == "")]
-    data = {"link": rows["link"].astype("str"), **_entry_id(rows["entry_id"]), "flag": rows["flag"]}
+    data = {"link": rows["link"].astype("str"), **entry_columns(rows["entry_id"]), "flag": rows["flag"]}
     return {"people": len(rows), "list": lists.add("email 1 emptied", pd.DataFrame(data))}
 
 
@@ -343,6 +333,7 @@ def _conflicts(found: Found, emails: pd.Series, lists: Lists) -> dict[str, Any]:
         by_field.append(line)
     by_field.sort(key=lambda line: (-line["mailchimp"] - line["maximizer"], str(line["tag"])))
     won = {side: sum(line[side] for line in by_field) for side in SIDES}
+    closes("the conflicts", len(rows), won.values())
     return {"total": sum(won.values()), **won, "fields": by_field}
 
 
@@ -359,8 +350,8 @@ def _attention(told: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     for one in told["classes"]:
         side = max(SIDES, key=lambda side: int(one[side]))
-        for why in one["reasons"] if one["group"] == "waiting" else ():
-            add(why["people"], f"{one['title']}: {why['reason']}", why["remedy"] or one["what"], one["lists"][side])
+        for why in one["reasons"]:
+            add(why["people"], f"{one['title']}: {why['reason']}", why["remedy"] or one["what"], why["list"])
         if one["code"] in ("no-email", "no-address", "other"):
             add(one[side], one["title"], one["what"], one["lists"][side])
     mend = {"withheld": "Correct the value, or add the option.", "options": "Add the option on the other side."}

@@ -8,13 +8,14 @@ sent: the next compare plans again.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, literal_column, not_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, exists, func, literal_column, not_, or_, select
 from sqlalchemy.exc import IntegrityError
 
+from domain.changeset import BOTH_EDITED, FIRST_MEETING
 from domain.errors import Incomplete
 from domain.records import FROM_NEW
 from storage import bulk
@@ -28,6 +29,8 @@ _OPEN: ColumnElement[bool] = literal_column("change.state IN ('sent', 'ambiguous
 _PLANNED: ColumnElement[bool] = literal_column("change.state = 'planned'")
 
 _SIDES = ("mailchimp", "maximizer")
+_FAILED = ("sent", "refused", "ambiguous", "held")
+
 COLUMNS = tuple(c.name for c in change.c)
 GIVEN = ("side", "op", "target", "link_id", "contact_id", "entry_id", "marker", "fields", "rule")
 
@@ -54,16 +57,20 @@ def of_run(db: Connection, run_id: int, state: str | None = None) -> pd.DataFram
     return bulk.read(db, select(change).where(ours).order_by(change.c.id))
 
 
-def confirmed(db: Connection, run_id: int) -> dict[str, dict[str, int]]:
-    """Per side what became of a run's writes: ``create``, ``update`` (confirmed), ``failed`` (refused, uncertain)."""
-    counts = {side: {"create": 0, "update": 0, "failed": 0} for side in _SIDES}
+def outcomes(db: Connection, run_id: int) -> dict[str, dict[str, dict[str, int]]]:
+    """Per side what a run's changes were to be and what became of them; both add up to the same.
+
+    ``planned``: ``create``, ``update``. ``written``: ``create``, ``update`` (confirmed), ``failed`` (refused,
+    uncertain), ``left`` (not written: skipped, not sent or certainly without effect; the next run plans them anew).
+    """
+    planned = {side: {"create": 0, "update": 0} for side in _SIDES}
+    written = {side: {"create": 0, "update": 0, "failed": 0, "left": 0} for side in _SIDES}
     statement = select(change.c.side, change.c.op, change.c.state, func.count()).where(change.c.run_id == run_id)
     for side, op, state, number in db.execute(statement.group_by(change.c.side, change.c.op, change.c.state)):
-        if state == "done":
-            counts[side]["create" if op == "create" else "update"] += number
-        elif state in ("refused", "ambiguous", "held"):
-            counts[side]["failed"] += number
-    return counts
+        kind = "create" if op == "create" else "update"
+        planned[side][kind] += number
+        written[side][kind if state == "done" else "failed" if state in _FAILED else "left"] += number
+    return {"planned": planned, "written": written}
 
 
 def states(db: Connection, run_id: int) -> dict[str, int]:
@@ -73,30 +80,27 @@ def states(db: Connection, run_id: int) -> dict[str, int]:
 
 
 def left_undone(db: Connection, run_id: int) -> pd.DataFrame:
-    """A run's changes that did not come about: refused, uncertain, held for a person, skipped; in order of id."""
-    undone = change.c.state.in_(("refused", "ambiguous", "held", "skipped"))
-    return bulk.read(db, select(change).where(change.c.run_id == run_id, undone).order_by(change.c.id))
+    """A run's changes that are not confirmed, for whatever reason, in order of id."""
+    return bulk.read(
+        db, select(change).where(change.c.run_id == run_id, change.c.state != "done").order_by(change.c.id)
+    )
 
 
 def conflicts(db: Connection, connection_id: int, *, run_id: int | None = None, since: float = 0.0) -> pd.DataFrame:
     """Confirmed writes that decided a conflict (R30, R31), one row per field, oldest first: whose values lost.
 
     Of one run, or of all since a time (UTC epoch seconds). Columns ``run_id``, ``link_id`` (may be missing),
-    ``contact_id``, ``entry_id``, ``at``, ``field``, ``winner`` (the side whose value stands now), ``kept``, ``lost``.
+    ``contact_id``, ``entry_id``, ``at``, ``field``, ``winner`` (the side whose value stands now), ``kept``, ``lost``,
+    ``rule``.
     """
-    # The log keeps each field's rule inside its JSON: whatever does not name R30 is not even read.
-    ours = and_(change.c.connection_id == connection_id, change.c.state == "done", change.c.fields.like('%"R30"%'))
-    wanted = and_(ours, change.c.run_id == run_id) if run_id is not None else and_(ours, change.c.finished_at >= since)
+    wanted = change.c.run_id == run_id if run_id is not None else change.c.finished_at >= since
+    ours = and_(change.c.connection_id == connection_id, change.c.state == "done", wanted)
     found = []
-    for row in db.execute(select(change).where(wanted).order_by(change.c.id)):
+    for row, item in _conflicts(db, ours):
         winner = "maximizer" if row.side == "mailchimp" else "mailchimp"
         whose = (row.run_id, row.link_id, row.contact_id, row.entry_id, row.finished_at)
-        found += [
-            (*whose, item["field"], winner, item["new"], item["old"])
-            for item in json.loads(row.fields)["set"]
-            if item["rule"] == "R30" and item["old"] != ""
-        ]
-    columns = ["run_id", "link_id", "contact_id", "entry_id", "at", "field", "winner", "kept", "lost"]
+        found.append((*whose, item["field"], winner, item["new"], item["old"], item["rule"]))
+    columns = ["run_id", "link_id", "contact_id", "entry_id", "at", "field", "winner", "kept", "lost", "rule"]
     return pd.DataFrame(found, columns=columns).astype({"link_id": "Int64"})
 
 
@@ -106,6 +110,28 @@ def placeholders(db: Connection, connection_id: int, tag: str) -> int:
     holds = or_(*(change.c.fields.contains(f'"field":"{name}",', autoescape=True) for name in (tag, f"{tag}.addr1")))
     statement = select(func.count()).where(*made, change.c.state == "done", holds)
     return int(db.execute(statement).scalar_one())
+
+
+def conflicts_by_state(db: Connection, run_id: int) -> dict[str, int]:
+    """How many conflicts a run's changes decide, by the state of the change."""
+    # Counted where they are: of a large first sync there are too many to bring here. Quotes in values are escaped.
+    named = [f'"rule":{gap}"{rule}"' for rule in (FIRST_MEETING, BOTH_EDITED) for gap in ("", " ")]
+    number = sum(
+        (func.length(change.c.fields) - func.length(func.replace(change.c.fields, text, ""))) // len(text)
+        for text in named
+    )
+    statement = select(change.c.state, func.sum(number)).where(change.c.run_id == run_id).group_by(change.c.state)
+    return {str(state): int(count) for state, count in db.execute(statement) if count}
+
+
+def _conflicts(db: Connection, wanted: ColumnElement[bool]) -> Iterator[tuple[Row[Any], dict[str, str]]]:
+    """Fields of these changes whose value won over another one, with their change."""
+    # The log keeps each field's rule inside its JSON: whatever does not name R30 is not even read.
+    named = and_(wanted, change.c.fields.like('%R30"%'))
+    for row in db.execute(select(change).where(named).order_by(change.c.id)):
+        for item in json.loads(row.fields)["set"]:
+            if item["rule"] in (FIRST_MEETING, BOTH_EDITED):
+                yield row, item
 
 
 def open_changes(db: Connection, connection_id: int) -> pd.DataFrame:

@@ -19,6 +19,7 @@ _CLOSED: ColumnElement[bool] = literal_column("change.state NOT IN ('sent', 'amb
 _RUNNING: ColumnElement[bool] = literal_column("run.state = 'running'")
 _WHOLE: ColumnElement[bool] = literal_column("run.\"full\" AND run.state IN ('done', 'partial')")
 _RESOLVED: ColumnElement[bool] = literal_column("quarantine.state = 'resolved'")
+INTERRUPTED = "interrupted"  # why a run failed whose process died: when that was, nobody knows
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,12 @@ class Run:
     facts: dict[str, Any]
     started_at: float
     finished_at: float | None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it runs, and where nobody saw it end."""
+        seen = self.finished_at is not None and self.reason != INTERRUPTED
+        return round((self.finished_at or 0.0) - self.started_at, 1) if seen else None
 
 
 _COLUMNS = tuple(run.c[f.name] for f in fields(Run))
@@ -79,7 +86,11 @@ def _facts(db: Connection, run_id: int) -> dict[str, Any]:
 
 def get(engine: Engine, run_id: int) -> Run | None:
     with reading(engine) as db:
-        row = db.execute(select(*_COLUMNS).where(run.c.id == run_id)).one_or_none()
+        return of_id(db, run_id)
+
+
+def of_id(db: Connection, run_id: int) -> Run | None:
+    row = db.execute(select(*_COLUMNS).where(run.c.id == run_id)).one_or_none()
     return None if row is None else _run(row)
 
 
@@ -95,16 +106,20 @@ def _run(row: Row[Any]) -> Run:
 
 
 def abandoned(engine: Engine, connection_id: int, now: float | None = None) -> list[int]:
-    """Runs that a process left "running" when it died; they are now failed. Only the holder of the lease may ask."""
+    """Runs that a process left "running" when it died; they are now failed. Only the holder of the lease may ask.
+
+    ``finished_at`` of such a run is when that was noticed.
+    """
     left = and_(run.c.connection_id == connection_id, _RUNNING)
-    values = {"state": "failed", "reason": "interrupted", "finished_at": now}
+    values = {"state": "failed", "reason": INTERRUPTED, "finished_at": now}
     with begin(engine) as db:
         return sorted(db.execute(run.update().where(left).values(values).returning(run.c.id)).scalars())
 
 
-def recount(db: Connection, run_id: int, counts: dict[str, Any]) -> None:
-    """Set the counts of a run that could not do so itself."""
-    db.execute(run.update().where(run.c.id == run_id).values(counts=counts))
+def recount(db: Connection, run_id: int, state: str, counts: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Renew the numbers of a run that could not do so itself, or whose uncertain writes were settled since."""
+    values = {"state": state, "counts": counts, "facts": _facts(db, run_id) | facts}
+    db.execute(run.update().where(run.c.id == run_id).values(values))
 
 
 def complete(connection_id: int) -> ColumnElement[bool]:

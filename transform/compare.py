@@ -17,8 +17,8 @@ from domain.fields import FieldMapping, kinds
 from domain.records import LAST_NAME, LEFT_EMPTY, MAILCHIMP_WAITS, MAXIMIZER_WAITS, PLACEHOLDER
 
 CELLS = (
-    "row", "tag", "verdict", "conflict", "moved", "mailchimp", "maximizer", "mailchimp_seen", "maximizer_seen", "value",
-    "problem", "note", "remark",
+    "row", "tag", "verdict", "conflict", "first", "moved", "mailchimp", "maximizer", "mailchimp_seen", "maximizer_seen",
+    "value", "problem", "note", "remark",
 )  # fmt: skip
 
 SIDES = ("mailchimp", "maximizer")
@@ -48,6 +48,7 @@ def compare(pairs: Aligned, mappings: tuple[FieldMapping, ...], conflict: str, t
     (``same``, ``protected``, ``frozen``, ``withheld``). ``value``: what the target shall hold, canonical for it.
     ``mailchimp_seen``, ``maximizer_seen``: what of the values now is remembered as seen.
     ``note``: the note that the baseline shall carry. ``conflict``: both sides held different values.
+    ``first``: the field meets for the first time (R30), else both were edited since (R31).
     ``moved``: the side whose people have edited the field since it was last seen ("mailchimp", "maximizer", "both" or
     ""; a read-only source is nobody's edit).
     ``remark``: options without a counterpart, which are reported even where the rest is ``unchanged``.
@@ -191,6 +192,7 @@ def _judge(
             "tag": mapping.tag,
             "verdict": verdict,
             "conflict": collided & ~protected & ~frozen,
+            "first": first,
             "moved": _movers(mapping, paired, first, frozen),
             "mailchimp": member,
             "maximizer": entry,

@@ -6,10 +6,10 @@ import pandas as pd
 
 from domain.changeset import CELL, FINDING, PARKED, ChangeSet, Inputs, Policy, empty
 from domain.frames import among
-from domain.records import KEY, PLACEHOLDER
+from domain.records import KEY
 from transform.linked import linked
 from transform.newcomers import Newcomers
-from transform.plan import Draft
+from transform.plan import Draft, conflicts_in, placeholders_in
 
 
 def decide(given: Inputs, policy: Policy) -> ChangeSet:
@@ -35,12 +35,13 @@ def decide(given: Inputs, policy: Policy) -> ChangeSet:
         evaluated=tuple(known.evaluated + fresh.evaluated),
         held_back=held_back,
     )
-    placeholders = changes["fields"].str.count(f'"note":"{PLACEHOLDER}').sum() if len(changes) else 0
     result.tallies = {
         "conflicts": int((result.findings["kind"] == "conflict").sum()),
         "protected": int((result.findings["kind"] == "protected").sum()),
-        "placeholders": int(placeholders),
+        "placeholders": placeholders_in(changes),
         "unchanged": int(_unchanged(known.updates, changes)),
+        "conflicts planned": conflicts_in(changes),
+        "conflicts held back": conflicts_in(skipped),
         **{f"moved in {side}": number for side, number in known.moved.items()},
         **{f"gone in {side}": number for side, number in known.gone.items()},
     }

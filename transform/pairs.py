@@ -63,8 +63,9 @@ def judged(
         to_members = complete_addresses(to_members, members, entries, policy)
         cells = plan.withhold(cells, to_members)
     _draft_addresses(draft, seen, actions)
-    draft.add("mailchimp", "update", seen, to_members, target="contact_id", rule="R31")
-    draft.add("maximizer", "update", seen, to_entries, target="entry_id", rule="R31")
+    met = "R30" if baselines is None else "R31"
+    draft.add("mailchimp", "update", seen, to_members, target="contact_id", rule=met)
+    draft.add("maximizer", "update", seen, to_entries, target="entry_id", rule=met)
     refused = actions["action"] == REFUSED
     parked = plan.parked(
         "mailchimp",

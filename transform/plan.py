@@ -8,7 +8,18 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from domain.changeset import CELL, CHANGE, FINDING, FLAG, MARKER, STAMP, STATUS
+from domain.changeset import (
+    BOTH_EDITED,
+    CELL,
+    CHANGE,
+    EDITED,
+    FINDING,
+    FIRST_MEETING,
+    FLAG,
+    MARKER,
+    STAMP,
+    STATUS,
+)
 from domain.frames import joined_texts
 from domain.records import PLACEHOLDER
 from transform.rules import ITEM
@@ -107,7 +118,8 @@ def cell_items(cells: pd.DataFrame, towards: str) -> pd.DataFrame:
     rule = (
         pd.Series("R31", index=going.index)
         .mask(going["note"].str.startswith(PLACEHOLDER), "R22")
-        .mask(going["conflict"], "R30")
+        .mask(going["conflict"], BOTH_EDITED)
+        .mask(going["conflict"] & going["first"], FIRST_MEETING)
     )
     data = {
         "row": going["row"],
@@ -120,6 +132,17 @@ def cell_items(cells: pd.DataFrame, towards: str) -> pd.DataFrame:
         "problem": going["problem"],
     }
     return pd.DataFrame(data, columns=list(ITEM)).reset_index(drop=True)
+
+
+def conflicts_in(changes: pd.DataFrame) -> int:
+    """How many fields of these changes win over another value."""
+    named = "|".join(f'"rule":"{rule}"' for rule in (FIRST_MEETING, BOTH_EDITED))
+    return int(changes["fields"].str.count(named).sum()) if len(changes) else 0
+
+
+def placeholders_in(changes: pd.DataFrame) -> int:
+    """How many fields of these changes get a placeholder of ours (R22)."""
+    return int(changes["fields"].str.count(f'"note":"{PLACEHOLDER}').sum()) if len(changes) else 0
 
 
 def withhold(cells: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
@@ -152,7 +175,7 @@ def adopted(cells: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def cell_findings(cells: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
-    """FINDING rows: withheld values, protected differences, conflicts, unpaired options (R12, R28, R30)."""
+    """FINDING rows: withheld values, protected differences, conflicts, unpaired options (R12, R28, R30, R31)."""
     keys = "member:" + pairs["contact_id"].astype("str")
     parts = []
     for kind, chosen in (
@@ -164,6 +187,8 @@ def cell_findings(cells: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
         hit = cells[chosen]
         value = hit["maximizer"].where(hit["note"] == "maximizer-waits", hit["mailchimp"])
         problem = hit["remark"] if kind == "unmapped" else hit["problem"] if kind == "withheld" else hit["verdict"]
+        if kind == "conflict":
+            problem = problem.where(hit["first"].astype(bool), problem + EDITED)
         data = {"kind": kind, "key": hit["row"].map(keys), "field": hit["tag"], "value": value, "problem": problem}
         parts.append(pd.DataFrame(data, columns=list(FINDING)))
     return pd.concat(parts, ignore_index=True)
@@ -191,7 +216,9 @@ __all__ = [
     "adopted",
     "cell_findings",
     "cell_items",
+    "conflicts_in",
     "findings",
     "own",
     "parked",
+    "placeholders_in",
 ]

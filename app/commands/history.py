@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from app import show
+from app import counted, show
 from app.call import Call, alone, command
 from app.planned import PlanView
 from domain.errors import Misconfigured
-
-if TYPE_CHECKING:
-    from storage.runs import Run
 
 SIDES = ("mailchimp", "maximizer")
 
@@ -30,17 +27,25 @@ def register(app: typer.Typer) -> None:
 
 def runs_list(call: Call) -> None:
     """History of the runs, the newest first."""
+    from flows.tally import in_words
     from storage import runs
 
-    rows = runs.latest(call.store, call.connection.id)
+    rows = [counted.document(run) for run in runs.latest(call.store, call.connection.id)]
 
     def tell() -> None:
         show.table(
-            ["run", "kind", "started", "seconds", "state", "mailchimp", "maximizer", "reason"],
-            [[r.id, r.kind, show.moment(r.started_at), _seconds(r), r.state, *_written(r), r.reason] for r in rows],
+            ["run", "kind", "started", "seconds", "state", *(f"written to {side}" for side in SIDES), "reason"],
+            [
+                [
+                    *(r["run"], r["kind"], show.moment(r["started_at"]), r["seconds"], r["state"]),
+                    *(in_words(r, side) for side in SIDES),
+                    r["reason"],
+                ]
+                for r in rows
+            ],
         )
 
-    call.answer([_document(run) for run in rows], tell)
+    call.answer(rows, tell)
 
 
 def runs_show(
@@ -57,37 +62,14 @@ def runs_show(
     run = runs.get(call.store, run_id)
     if run is None or run.connection_id != call.connection.id:
         raise Misconfigured(f"there is no run {run_id} of this connection", remedy="maxchimp runs lists them")
-    view, written = RunView(call, run, every=every), PlanView(call, _document(run), every)
+    document = counted.document(run)
+    view, written = RunView(call, run, every=every), PlanView(call, document, every)
 
     def tell() -> None:
         view.tell()
         written.tell_changes()
 
-    call.answer(_document(run) | view.document() | ({"writes": written.changes} if every else {}), tell)
-
-
-def _document(run: Run) -> dict[str, Any]:
-    return {
-        "run": run.id,
-        "kind": run.kind,
-        "state": run.state,
-        "reason": run.reason,
-        "full": run.full,
-        "counts": run.counts,
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
-        "seconds": _seconds(run),
-    }
-
-
-def _seconds(run: Run) -> float | None:
-    return None if run.finished_at is None else round(run.finished_at - run.started_at, 1)
-
-
-def _written(run: Run) -> list[str]:
-    """Creates and updates per side; of a plan, what it would write."""
-    counts = [run.counts.get(side) or {"create": 0, "update": 0} for side in SIDES]
-    return [f"{count['create']} new, {count['update']} changed" for count in counts]
+    call.answer(document | view.document() | ({"writes": written.changes} if every else {}), tell)
 
 
 def quarantine_list(call: Call) -> None:
@@ -98,7 +80,7 @@ def quarantine_list(call: Call) -> None:
         if not rows:
             return show.say("Nothing waits for a person.")
         show.table(
-            ["id", "side", "record", "field", "why", "what to do", "rule", "tries", "since"],
+            ["id", "side", "record", "field", "why", "what to do", "rule", "times found", "since"],
             [
                 [r["id"], r["side"], r["record"], r["field"], r["reason"], r["remedy"], r["rule"], r["attempts"],
                  show.moment(r["since"])]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app import show
+from app import counted, show
 from app.call import Call, command
 from app.planned import PlanView
 from domain.errors import Blocked, MaxchimpError, Misconfigured
@@ -144,32 +144,32 @@ def _launch(call: Call, asked: Asked) -> dict[str, Any]:
 def _never_begun(asked: Asked, error: MaxchimpError) -> dict[str, Any]:
     """The document of a run that was not opened, such as one beside another run (R36)."""
     from app.doors import exit_code
+    from flows import tally
     from flows.result import no_counts
 
     told = {"run": None, "kind": asked.kind, "state": "failed", "reason": error.message, "counts": no_counts()}
+    told |= tally.told(asked.kind, "failed", {}, {})
     return told | {"error": error.message, "remedy": error.remedy, "exit": exit_code(error)}
 
 
 def _note(document: dict[str, Any]) -> None:
     """One line per run in the log."""
-    counts = " ".join(f"{name}={value}" for name, value in document["counts"].items())
+    from flows.tally import line
+
     message = "run %s (%s) %s: %s"
-    log.info(message, document["run"], document["kind"], document["state"], counts, extra={"facts": document})
+    log.info(message, document["run"], document["kind"], document["state"], line(document), extra={"facts": document})
 
 
 def _tell(call: Call, document: dict[str, Any]) -> None:
-    counts = document["counts"]
+    from flows.tally import only_planned
+
+    view = PlanView(call, document, every=False)
     show.say(f"Run {document['run']} ({document['kind']}): {document['state']}")
-    sides = ("mailchimp", "maximizer")
-    show.table(
-        ["", "created", "updated", "failed"],
-        [[side.capitalize(), *(counts[side][name] for name in ("create", "update", "failed"))] for side in sides],
-    )
-    rest = [
-        f"{name} {counts[name]}" for name in ("unchanged", "conflicts", "protected", "placeholders") if counts[name]
-    ]
-    if rest:
-        show.say(", ".join(rest))
-    if counts["quarantined"]:
-        show.say(f"{counts['quarantined']} waiting for a person: maxchimp quarantine list")
-    PlanView(call, document, every=False).tell_findings()
+    counted.tell_sides(document)
+    if others := counted.rest(document, view.run.facts):
+        show.say(", ".join(others))
+    waiting = view.run.facts.get("waiting", 0)
+    if waiting:
+        show.say(f"{waiting:,} waiting for a person: maxchimp quarantine list")
+    if not only_planned(document):
+        view.tell_findings()

@@ -7,14 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from app import counted
 from app.commands import history
-from app.planned import PlanView
+from app.planned import PlanView, described
 from app.web import words
 from app.web.mapping import call_of
 from app.web.site import Answer, Door, Given, Site, audit
 from app.web.tokens import Pass
 from domain.errors import Misconfigured
-from flows import shelf
+from flows import shelf, tally
 from flows.cycle import Asked
 from flows.launch import launch
 from storage import changes, runs
@@ -83,8 +84,19 @@ def _job(site: Site) -> str:
         return words.render("job_none")
     if latest.running:
         return words.render("job", job=latest, seconds=int(max(0, site.now() - latest.started)))
-    planned = _planned(site, latest.result) if latest.result else None
-    return words.render("job_over", job=latest, result=latest.result, planned=planned, sync=SYNC, shown=SHOWN)
+    result = latest.result
+    planned = _planned(site, result) if result else None
+    wrote = {side: tally.in_words(result, side) for side in tally.SIDES} if result else {}
+    waiting = _waiting(site, result) if result else 0
+    return words.render(
+        "job_over", job=latest, result=result, wrote=wrote, waiting=waiting, planned=planned, sync=SYNC, shown=SHOWN
+    )
+
+
+def _waiting(site: Site, result: dict[str, Any]) -> int:
+    """How many waited for a person when the run ended; 0 for one that did not get that far."""
+    run = runs.get(site.engine, int(result["run"]))
+    return int(run.facts.get("waiting", 0)) if run else 0
 
 
 def _planned(site: Site, result: dict[str, Any]) -> dict[str, Any] | None:
@@ -92,6 +104,8 @@ def _planned(site: Site, result: dict[str, Any]) -> dict[str, Any] | None:
     if result["kind"] != "plan":
         return None
     view = PlanView(call_of(site), result, every=True)
+    number = view.notes.get("parked_total", 0)
+    aside = [f"{number:,} set aside"] if number else []
     rows = [
         {
             "side": row["side"].capitalize(),
@@ -105,11 +119,13 @@ def _planned(site: Site, result: dict[str, Any]) -> dict[str, Any] | None:
         "id": view.run_id,
         "state": view.run.state,
         "full": view.run.full,
-        "counts": view.counts,
+        "planned": result["planned"],
+        "rest": [*counted.rest(result, view.run.facts), *aside],
         "rows": rows,
         "total": len(view.changes),
         "parked": view.notes.get("parked", []),
-        "findings": view.notes.get("findings", []),
+        "parked_total": number,
+        "findings": [row | {"problem": described(row)} for row in view.notes.get("findings", [])],
     }
 
 
@@ -120,12 +136,18 @@ def show(site: Site, who: Pass, given: Nothing) -> Answer:
     connection = site.known
     return words.render(
         "runs",
-        runs=runs.latest(site.engine, connection.id, 20),
+        runs=[_shown(run) for run in runs.latest(site.engine, connection.id, 20)],
         waiting=history.waiting(call_of(site)),
         report=_newest(site),
         full_reason=connection.full_reason,
         busy=site.jobs.latest is not None and site.jobs.latest.running,
     )
+
+
+def _shown(run: runs.Run) -> dict[str, Any]:
+    """A run's document, and what it wrote to each side in words."""
+    document = counted.document(run)
+    return document | {"words": {side: tally.in_words(document, side) for side in tally.SIDES}}
 
 
 def one(site: Site, who: Pass, given: Number) -> Answer:
@@ -134,9 +156,8 @@ def one(site: Site, who: Pass, given: Number) -> Answer:
     if run is None or run.connection_id != site.known.id:
         raise Misconfigured(f"there is no run {given.id} of this connection", remedy="look at the list of runs")
     with reading(site.engine) as db:
-        made = changes.of_run(db, run.id)
-    states = {str(state): int(count) for state, count in made["state"].value_counts().sort_index().items()}
-    return words.render("run", run=run, states=states)
+        states = changes.states(db, run.id)
+    return words.render("run", run=run, shown=_shown(run), states=states, rest=counted.rest(_shown(run), run.facts))
 
 
 def release(site: Site, who: Pass, given: Number) -> Answer:

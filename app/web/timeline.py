@@ -43,7 +43,7 @@ def timeline(listed: Sequence[Campaign], now: float) -> Drawing | None:
         return round(EDGE + (WIDTH - 2 * EDGE) * (min(at, now) - begin) / (now - begin), 1)
 
     marks = dict.fromkeys(Mark(place(event.at), ROWS[event.kind], event.kind) for event in events)
-    words = f"{len(events)} events of the last twelve months, listed in the table below"
+    words = f"{len(events)} events of the last twelve months, as the tables tell by campaign"
     return Drawing(WIDTH, HEIGHT, tuple(marks), tuple(_months(begin, now, place)), words)
 
 

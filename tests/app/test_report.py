@@ -131,7 +131,9 @@ def test_r51_runs_show_tells_what_was_refused_and_what_to_do(ready: Desk) -> Non
     assert "refused by the service" in told.out
     assert "only the person can subscribe again" in told.out
     document = ready.good("runs", "show", str(run), "--json").json
-    assert [row["state"] for row in document["undone"]] == ["refused"]
+    # The refused create, and what would have completed it: all that was planned and not written.
+    assert [row["state"] for row in document["undone"]] == ["refused", "discarded"]
+    assert len(document["undone"]) == sum(n[what] for n in document["written"].values() for what in ("failed", "left"))
     assert document["changes"]["refused"] == 1
     assert document["quarantined"][0]["rule"] == "R51"
     assert set(document["facts"]["stages"]) >= {"extract", "load"}

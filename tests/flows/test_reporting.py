@@ -202,7 +202,7 @@ def test_values_are_told_with_their_numbers(tmp_path: Path, without_checks: None
     assert (told["conflicts"]["maximizer"], told["conflicts"]["mailchimp"]) == (1, 0)
     (line,) = told["conflicts"]["fields"]
     (lost,) = rows(made.page.parent / line["lists"]["maximizer"])
-    assert lost[-3:] == ["maximizer", "7", "5"]
+    assert lost[-4:] == ["maximizer", "7", "5", "R30"]
     assert told["emptied"]["people"] == 1
     (first_name,) = [row for row in told["fields"] if row["tag"] == "FNAME"]
     assert first_name["protected"] + first_name["one-way"] == 1

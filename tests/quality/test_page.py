@@ -36,6 +36,7 @@ def told() -> dict[str, Any]:
         "retention_days": 30, "companies_counted": False, "warnings": ["The next sync would be refused."],
         "totals": {"mailchimp": 8, "maximizer": 8}, "people": dict.fromkeys(charts.COLOURS, 2),
         "groups": {name: dict(number) for name in charts.COLOURS}, "headline": "25.0 % of the 8 people are in step.",
+        "differing": {"pairs": 2, "agree": 1, "differ": 1, "reasons": {"protected": 1}},
         "classes": [
             {"code": name, "group": name, "title": f"Class {name}", "what": "What it means", "rule": "R1, R2",
              "reasons": [], **number, "lists": group_lists}

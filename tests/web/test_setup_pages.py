@@ -10,6 +10,7 @@ from cryptography.fernet import Fernet
 from floor import Floor, furnish
 from visitor import Seen, Visitor
 
+from domain.errors import Blocked
 from flows import kept
 from flows.settings import load_settings
 from storage import connections, credentials
@@ -311,6 +312,23 @@ def test_history_and_quarantine(setup: Visitor, floor: Floor) -> None:
     assert "nothing waits" in bad(setup, "runs/release", id=number)
     assert "Run 1" in good(setup, "runs/one", id=1)
     assert "no run 99" in bad(setup, "runs/one", id=99)
+
+
+def test_the_page_tells_a_plan_and_a_refusal_from_what_was_written(setup: Visitor, floor: Floor) -> None:
+    office = floor.office
+    office.add("New", "Reed", "new@birchmail.test", flag="Yes")
+    planned = office.plan()
+    for row in office.mailchimp.members(office.list_id):
+        office.mailchimp.delete_permanently(row["contact_id"])
+    with pytest.raises(Blocked):
+        office.backfill(yes=False)
+    told = good(setup, "runs")
+    would = planned["planned"]["mailchimp"]
+    assert f"would create {would['create']}, update {would['update']}" in told
+    assert "Written to Mailchimp" in told
+    refused = told[told.index("blocked") :]
+    assert "new," not in refused[: refused.index("shows no members")]
+    assert "would create 1, update 0" in good(setup, "runs/one", id=planned["run"])
 
 
 def test_the_newest_report_can_be_taken_along(setup: Visitor, floor: Floor, tmp_path: Path) -> None:
