@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from app import counted, show
 from app.call import Call
+from domain.sums import closes
 
 if TYPE_CHECKING:
     from storage.runs import Run
@@ -40,6 +41,9 @@ class PlanView:
         self.notes: dict[str, Any] = found.facts.get("plan", {})
         with reading(call.store) as db:
             self.changes = [_change(row) for row in changes.of_run(db, self.run_id).to_dict("records")]
+        if found.kind == "plan" and document["planned"] and self.changes:
+            planned = sum(sum(count.values()) for count in document["planned"].values())
+            closes(f"plan {self.run_id}", planned, [len(self.changes)])
         self.labels = _labels(call, self.changes)
 
     def document(self) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from domain.sums import closes
+
 KINDS = ("sent", "open", "click", "bounce", "unsub")
 
 
@@ -40,10 +42,12 @@ def campaigns(rows: Sequence[Mapping[str, Any]]) -> list[Campaign]:
     """Events of an activity feed by campaign, the newest campaign first. What has no readable time is left out."""
     found: dict[str, list[Event]] = {}
     titles: dict[str, str] = {}
+    told = 0
     for row in rows:
         kind, at = str(row.get("activity_type") or ""), _seconds(row.get("created_at_timestamp"))
         if kind not in KINDS or at is None:
             continue
+        told += 1
         key = str(row.get("campaign_id") or "")
         found.setdefault(key, []).append(Event(kind, at, _detail(kind, row)))
         titles[key] = titles.get(key) or str(row.get("campaign_title") or "")
@@ -51,6 +55,7 @@ def campaigns(rows: Sequence[Mapping[str, Any]]) -> list[Campaign]:
         Campaign(key, titles[key], tuple(sorted(events, key=lambda event: (event.at, KINDS.index(event.kind)))))
         for key, events in found.items()
     ]
+    closes("the events of this person", told, [len(campaign.events) for campaign in made])
     return sorted(made, key=lambda campaign: campaign.at, reverse=True)
 
 

@@ -28,6 +28,8 @@ from storage.tables import attempt, change, run
 _OPEN: ColumnElement[bool] = literal_column("change.state IN ('sent', 'ambiguous', 'held')")
 _PLANNED: ColumnElement[bool] = literal_column("change.state = 'planned'")
 
+# The log keeps each field's rule inside its JSON: whatever does not name R30 decides no conflict, and is not even read.
+_DECIDES: ColumnElement[bool] = change.c.fields.like('%R30"%')
 _SIDES = ("mailchimp", "maximizer")
 _FAILED = ("sent", "refused", "ambiguous", "held")
 
@@ -120,14 +122,14 @@ def conflicts_by_state(db: Connection, run_id: int) -> dict[str, int]:
         (func.length(change.c.fields) - func.length(func.replace(change.c.fields, text, ""))) // len(text)
         for text in named
     )
-    statement = select(change.c.state, func.sum(number)).where(change.c.run_id == run_id).group_by(change.c.state)
+    ours = and_(change.c.run_id == run_id, _DECIDES)
+    statement = select(change.c.state, func.sum(number)).where(ours).group_by(change.c.state)
     return {str(state): int(count) for state, count in db.execute(statement) if count}
 
 
 def _conflicts(db: Connection, wanted: ColumnElement[bool]) -> Iterator[tuple[Row[Any], dict[str, str]]]:
     """Fields of these changes whose value won over another one, with their change."""
-    # The log keeps each field's rule inside its JSON: whatever does not name R30 is not even read.
-    named = and_(wanted, change.c.fields.like('%R30"%'))
+    named = and_(wanted, _DECIDES)
     for row in db.execute(select(change).where(named).order_by(change.c.id)):
         for item in json.loads(row.fields)["set"]:
             if item["rule"] in (FIRST_MEETING, BOTH_EDITED):

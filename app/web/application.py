@@ -17,7 +17,7 @@ from app.web.frame import Frame, Rates, Refusal
 from app.web.site import Answer, Door
 from app.web.sites import PAGES, Place, Sites
 from app.web.tokens import Denied, Elsewhere, Pass
-from domain.errors import Blocked, CallFailed, CredentialsRefused, Incomplete, MaxchimpError, Misconfigured
+from domain.errors import Blocked, CallFailed, CredentialsRefused, Incomplete, MaxchimpError, Misconfigured, Miscounted
 from domain.facts import about
 
 log = logging.getLogger("maxchimp.web")
@@ -86,7 +86,8 @@ def _answer(place: Place, door: Door, body: bytes, authorization: str) -> Respon
     except ValidationError:
         raise Refusal(400) from None
     except MaxchimpError as error:
-        log.info("page: %s connection=%s", error.message, place.name)
+        level = logging.ERROR if isinstance(error, Miscounted) else logging.INFO
+        log.log(level, "page: %s connection=%s", error.message, place.name)
         if site is not None and isinstance(error, CallFailed | Incomplete | CredentialsRefused):
             site.forget()
         status = status_of(error) if door.purpose is not None else _way_in(error)
@@ -99,6 +100,8 @@ _NOBODY = Pass("tab", "", "", "", False, 0.0)
 def status_of(error: MaxchimpError) -> int:
     if isinstance(error, Blocked):
         return 409
+    if isinstance(error, Miscounted):
+        return 500
     return 422 if isinstance(error, Misconfigured) else 502
 
 

@@ -67,6 +67,9 @@ def adds_up(world: Office, made: Written) -> None:
         states = [row[state] for state in row["lists"]] + [row["agree"]]
         assert sum(states) == row["pairs"]
         numbers += [(row[state], file) for state, file in row["lists"].items()]
+    for row in told["classes"]:
+        numbers += [(why["people"], why["list"]) for why in row["reasons"]]
+    numbers += [(row["people"], row["list"]) for row in told["attention"]]
     for name in ("placeholders", "withheld", "options"):
         numbers += [(row["people"], row["list"]) for row in told[name]]
     for name in ("duplicates", "second_addresses", "emptied"):

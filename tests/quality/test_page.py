@@ -68,6 +68,18 @@ def test_charts_are_the_same_for_the_same_numbers_and_hold_no_address() -> None:
     assert charts.trend(RUNS[:1]) == charts.reports(HISTORY[:1]) == ""
 
 
+def test_a_run_without_a_value_is_a_gap_and_no_zero() -> None:
+    """The lines of who waits and of seconds are drawn in two parts; what was written is 0 and stays so."""
+    early = {"seconds": None, "quarantined": None, "conflicts": None, "writes": dict.fromkeys(SIDES, 0)}
+    whole, broken = charts.trend(RUNS), charts.trend([*RUNS[:2], RUNS[2] | early, *RUNS[3:]])
+    for drawn, parts in ((whole, 1), (broken, 2)):
+        lines = re.findall(r'<path d="(M [^"]*)"[^>]*style="fill: none; stroke: var\(--(?:wait|one)\)', drawn)
+        assert [line.count("M ") for line in lines] == [parts, parts]
+    assert "nan" not in broken.lower()
+    told_of = page(told() | {"runs": [RUNS[0] | early]}, HISTORY)
+    assert told_of.count("not known") == 3
+
+
 def test_a_chart_is_told_in_words_whatever_the_names() -> None:
     drawn = charts.people_now(told()["groups"], dict.fromkeys(charts.COLOURS, '"><script>'))
     assert "<script" not in drawn

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 from sqlalchemy import Engine
@@ -177,3 +179,26 @@ def test_failures_count_until_a_write_of_the_record_is_confirmed(store: Engine, 
     assert failed("a", "b") == {"a": 1, "b": 1}
     assert failed("a", "b", confirmed="b") == {"a": 2}
     assert failed("b") == {"a": 2, "b": 1}
+
+
+def test_outcomes_and_conflicts_of_a_run_add_up(store: Engine, ours: Connection, run_id: int) -> None:
+    """Every change ends in one outcome; conflicts are counted by the rule of their fields, whatever values say."""
+    rules = ["R30", "R31, R30", "R31", "R22"]
+    items = [{"field": "A", "old": "", "new": '"rule":"R30"', "rule": rule} for rule in rules]
+    spaced = json.dumps({"set": [{"field": "A", "old": "x", "new": "R30", "rule": "R30"}]})
+    tight = json.dumps({"set": items}, separators=(",", ":"))
+    ids = stored(store, run_id, ours, plan("a", "b", "c", "d", "e", fields=tight))
+    ids += stored(store, run_id, ours, plan("a", "b", "c", side="mailchimp", op="update", fields=spaced))
+    states_of = ["done", "refused", "skipped", "sent", "planned", "done", "done", "discarded"]
+    with begin(store) as db:
+        for number, state in zip(ids, states_of, strict=True):
+            changes.mark(db, [number], state)
+        found, conflicts = changes.outcomes(db, run_id), changes.conflicts_by_state(db, run_id)
+        lost = changes.conflicts(db, ours.id, run_id=run_id)
+    assert found["planned"] == {"mailchimp": {"create": 0, "update": 3}, "maximizer": {"create": 5, "update": 0}}
+    assert found["written"] == {
+        "mailchimp": {"create": 0, "update": 2, "failed": 0, "left": 1},
+        "maximizer": {"create": 1, "update": 0, "failed": 2, "left": 2},
+    }
+    assert conflicts == {"done": 4, "refused": 2, "skipped": 2, "sent": 2, "planned": 2, "discarded": 1}
+    assert lost["rule"].tolist() == ["R30", "R31, R30", "R30", "R30"]

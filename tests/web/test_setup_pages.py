@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from floor import Floor, furnish
+from sqlalchemy import select
 from visitor import Seen, Visitor
 
 from domain.errors import Blocked
@@ -15,6 +16,7 @@ from flows import kept
 from flows.settings import load_settings
 from storage import connections, credentials
 from storage.engine import begin
+from storage.tables import run
 
 KEY = "fedcba9876543210fedcba9876543210-us6"
 
@@ -329,6 +331,13 @@ def test_the_page_tells_a_plan_and_a_refusal_from_what_was_written(setup: Visito
     refused = told[told.index("blocked") :]
     assert "new," not in refused[: refused.index("shows no members")]
     assert "would create 1, update 0" in good(setup, "runs/one", id=planned["run"])
+    # A sum that does not close is told, and no number shown.
+    with begin(office.engine) as db:
+        facts = dict(db.execute(select(run.c.facts).where(run.c.id == planned["run"])).scalar_one())
+        facts["written"]["mailchimp"]["left"] += 1
+        db.execute(run.update().where(run.c.id == planned["run"]).values(facts=facts))
+    for door, given in (("runs", {}), ("runs/one", {"id": planned["run"]})):
+        assert "do not add up" in bad(setup, door, 500, **given)
 
 
 def test_the_newest_report_can_be_taken_along(setup: Visitor, floor: Floor, tmp_path: Path) -> None:
