@@ -335,7 +335,7 @@ class Cycle:
         def tell(number: int) -> None:
             nonlocal done
             done += number
-            self.progress(f"went through {done} of {total} changes")
+            self.progress(f"wrote or skipped {done} of {total} changes")
 
         self.loading.progress = tell
         self.loading.traits = dict(self.connection.traits)

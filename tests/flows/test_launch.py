@@ -72,7 +72,7 @@ def test_progress_names_the_stages_and_counts(town: Town) -> None:
     heard: list[str] = []
     run(town, yes=True, progress=heard.append)
     assert [text for text in heard if text in ("prepare", "load")] == ["prepare", "load"]
-    assert heard[-1] == "went through 4 of 4 changes"
+    assert heard[-1] == "wrote or skipped 4 of 4 changes"
 
 
 # --- errors carry the document -----------------------------------------------------------------------------------

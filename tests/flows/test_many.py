@@ -128,8 +128,9 @@ def test_connections_share_two_workers_and_one_may_die(
         assert not workers[1 - workers.index(lost)].ended
     for town in towns.values():
         _nothing_twice(town)
-    assert {run.state for run in far.runs()} >= {"failed", "done"}
-    assert [run.reason for run in far.runs() if run.state == "failed"] == ["interrupted"]
+    broken = [run for run in far.runs() if run.state in ("failed", "partial")]
+    assert [run.reason for run in broken] == ["interrupted"]
+    assert "done" in {run.state for run in far.runs()}
 
 
 def _complete(town: Town) -> bool:
