@@ -26,6 +26,7 @@ def document(run: Run) -> dict[str, Any]:
         "full": run.full,
         "counts": run.counts,
         **tally.of_run(run),
+        "held": run.facts.get("held", []),
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "seconds": run.seconds,

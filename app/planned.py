@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from app import counted, show
@@ -39,16 +39,20 @@ class PlanView:
         assert found is not None
         self.run: Run = found
         self.notes: dict[str, Any] = found.facts.get("plan", {})
+        self.held: list[dict[str, Any]] = found.facts.get("held", [])
         with reading(call.store) as db:
-            self.changes = [_change(row) for row in changes.of_run(db, self.run_id).to_dict("records")]
-        if found.kind == "plan" and document["planned"] and self.changes:
+            stored = changes.of_run(db, self.run_id).to_dict("records")
+        waits = {row["field"] for row in self.held} if found.kind == "plan" else set()
+        self.changes = [_change(row, waits) for row in stored]
+        # What waits is shown and not counted.
+        if found.kind == "plan" and document["planned"] and self.changes and not self.held:
             planned = sum(sum(count.values()) for count in document["planned"].values())
             closes(f"plan {self.run_id}", planned, [len(self.changes)])
         self.labels = _labels(call, self.changes)
 
     def document(self) -> dict[str, Any]:
         """What ``--json --all`` adds to the run's document."""
-        return {"changes": self.changes, "notes": self.notes}
+        return {"changes": self.changes, "notes": self.notes}  # what waits is in the run's document
 
     def tell(self) -> None:
         """All of it; nothing when the run was refused before there was a plan."""
@@ -56,6 +60,7 @@ class PlanView:
             return
         self._tell_counts()
         self.tell_changes()
+        tell_held(self.held)
         self._tell_parked()
         self.tell_findings()
         self._tell_next()
@@ -72,6 +77,8 @@ class PlanView:
         others = counted.rest(self.told, self.run.facts)
         if aside := self.notes.get("parked_total", 0):
             others.append(f"{aside:,} quarantined")
+        if self.held:
+            others.append(f"{self.told['counts']['held']:,} held")
         if others:
             show.say(", ".join(others))
 
@@ -88,7 +95,8 @@ class PlanView:
         """Of a run that is over: how many of them were really written."""
         done = sum(row["state"] == "done" for row in rows)
         if self.run.kind == "plan" or self.run.state == "blocked":
-            show.heading(f"\n{what} {OPERATIONS[op]}")
+            waiting = sum(bool(row["fields"]) and all(item["waits"] for item in row["fields"]) for row in rows)
+            show.heading(f"\n{what} {OPERATIONS[op]}{f', {waiting} of them only once approved' if waiting else ''}")
         elif done == len(rows):
             show.heading(f"\n{what} {DONE[op]}")
         else:
@@ -102,7 +110,8 @@ class PlanView:
             if not new and (item["field"] in ("#stamp", "#marker") or item["note"] == "from-new-member"):
                 new = "(as soon as the other side has made its record)"
             name = OWN_FIELDS.get(item["field"], item["field"])
-            lines.append((_who(row) if position == 0 else "", name, old, new or "(empty)", item["rule"] or row["rule"]))
+            rule = (item["rule"] or row["rule"]) + (", waits" if item["waits"] else "")
+            lines.append((_who(row) if position == 0 else "", name, old, new or "(empty)", rule))
         return lines or [(_who(row), "", "", "", row["rule"])]
 
     def _value(self, field: str, text: str) -> str:
@@ -147,7 +156,13 @@ class PlanView:
         return None if totals is None else int(totals.get(kind, 0))
 
     def _tell_next(self) -> None:
-        if self.run.state == "planned" and self.changes:
+        if self.run.state == "planned" and self.changes and self.held:
+            show.say(
+                "",
+                f"To do exactly this, what waits included: maxchimp sync --plan {self.run_id}",
+                "To do all but what waits: maxchimp sync",
+            )
+        elif self.run.state == "planned" and self.changes:
             show.say("", f"To do exactly this: maxchimp sync --plan {self.run_id}")
         elif self.run.state == "planned":
             show.say("", "Both sides agree: there is nothing to write.")
@@ -160,7 +175,17 @@ def described(row: Mapping[str, Any]) -> str:
     return conflict(row["problem"])[0] if row["kind"] == "conflict" else str(row["problem"])
 
 
-def _change(row: Mapping[Any, Any]) -> dict[str, Any]:
+def tell_held(rows: Sequence[Mapping[str, Any]]) -> None:
+    """What changed mappings make wait, and how it is let through (R30)."""
+    from flows.held import LOOK, sentence
+
+    if rows:
+        show.heading(f"\nWaits for a person: {show.number(len(rows), 'changed mapping')} (R30)")
+        show.say(*(f"{sentence(row)}." for row in rows), f"Everything else goes on. To do: {LOOK}.")
+
+
+def _change(row: Mapping[Any, Any], held: Collection[str] = ()) -> dict[str, Any]:
+    """``held``: fields that wait; who is new is made all the same."""
     import pandas as pd
 
     stored = json.loads(row["fields"])
@@ -174,7 +199,9 @@ def _change(row: Mapping[Any, Any]) -> dict[str, Any]:
         "rule": row["rule"],
         "state": row["state"],
         "fields": [
-            {name: item.get(name, "") or "" for name in ("field", "old", "new", "note", "rule")} for item in items
+            {name: item.get(name, "") or "" for name in ("field", "old", "new", "note", "rule")}
+            | {"waits": row["op"] != "create" and item["field"] in held}
+            for item in items
         ],
     }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from app import counted, show
 from app.call import Call
-from app.planned import NOTED
+from app.planned import NOTED, tell_held
 
 if TYPE_CHECKING:
     from storage.runs import Run
@@ -72,6 +72,7 @@ class RunView:
     def tell(self) -> None:
         self._tell_head()
         self._tell_stages()
+        tell_held(self.run.facts.get("held", []))
         self._tell_undone()
         self._tell_waiting()
         self._tell_found()

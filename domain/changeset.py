@@ -68,6 +68,10 @@ class Policy:
     mailchimp_cursor: str = ""
     # Mandatory merge fields that no mapping fills: placeholder on create, the member's own value on update (R22).
     unmapped_required: tuple[MailchimpField, ...] = ()
+    # Fields whose mapping or options changed: what moves there is nobody's edit. ``held``: those that wait for a
+    # person; pairs are treated as if they were not mapped, so that they still meet for the first time (R30).
+    changed: frozenset[str] = frozenset()
+    held: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -126,9 +130,8 @@ class ChangeSet:
         sides = {side: {"create": 0, "update": 0, "failed": 0} for side in ("mailchimp", "maximizer")}
         for (side, op), rows in self.changes.groupby(["side", "op"], sort=False):
             sides[str(side)]["create" if op == "create" else "update"] += len(rows)
-        rest = {
-            name: int(self.tallies.get(name, 0)) for name in ("conflicts", "protected", "placeholders", "unchanged")
-        }
+        names = ("conflicts", "protected", "placeholders", "unchanged", "held")
+        rest = {name: int(self.tallies.get(name, 0)) for name in names}
         return {**sides, **rest, "quarantined": len(self.parked)}
 
 

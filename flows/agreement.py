@@ -64,7 +64,9 @@ def agreement(
             for side, place in zip((members, entries), places, strict=True)
         )
         found = _judged(mapping, member, entry, noted_cells[[tag]], frame["sends"], policy)
-        state = _states(mapping, frame, pairs.coming, found, noted_cells[tag], member[tag], entry[tag])
+        state = _states(
+            mapping, frame, pairs.coming, found, noted_cells[tag], member[tag], entry[tag], held=tag in policy.held
+        )
         numbers = pd.Series(state).value_counts()
         row = {name: int(numbers.get(name, 0)) for name in STATES}
         closes(f"the pairs of {tag}", len(frame), row.values())
@@ -170,6 +172,8 @@ def _states(
     notes: pd.Series,
     member: pd.Series,
     entry: pd.Series,
+    *,
+    held: bool = False,
 ) -> np.ndarray:
     verdict = found["verdict"].to_numpy(dtype=object)
     # Unknown is what a payload did not hold (R29): nothing to disagree about.
@@ -182,12 +186,13 @@ def _states(
             on_the_way,
             ours & (entry.fillna("") == "").to_numpy(),
             same,
+            np.full(len(frame), held),  # a person has to let it pass first (R30)
             (found["problem"] != "").to_numpy(),
             one_way,
             np.full(len(frame), mapping.protected),
             frame["waits"].to_numpy(bool),
         ],
-        ["pending", "placeholder", "agree", "withheld", "one-way", "protected", "waiting"],
+        ["pending", "placeholder", "agree", "waiting", "withheld", "one-way", "protected", "waiting"],
         default="other",
     )
 

@@ -60,7 +60,7 @@ def _same(found: AutomationCore, wanted: AutomationCore) -> bool:
 def _tell(blocks: list[Any]) -> AutomationCore:
     return AutomationCore(
         name=TELL,
-        description="First failure, still failing, recovered: once per change, never once per cycle.",
+        description="First failure, still failing, recovered, waiting: once per change, never once per cycle.",
         trigger=EventTrigger(
             expect=set(EVENTS),
             match={"prefect.resource.id": f"{PREFIX}.*"},

@@ -17,11 +17,12 @@ from domain.fields import FieldMapping, MaximizerField
 from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG
 from flows import pair
 from flows.describe import FLAG_NAMES, Audience, address_book, find_flag, find_marker, for_people, last_part
+from flows.held import LOOK, sentence, told
 from flows.prepare import NO_GROUPS, check_identity, read_list, resolve
 from flows.services import Opener, Services, connect
 from flows.settings import Settings
 from flows.setup import account_summary, check_web_url
-from storage import changes, connections, leases, schema
+from storage import changes, connections, held, leases, schema
 from storage.connections import Connection
 from storage.engine import reading
 
@@ -98,6 +99,7 @@ class Check:
             ("groups", self._groups),
             ("merge fields", self._merge_fields),
             ("mappings", self._mappings),
+            ("changed mappings", self._changed),
             ("options", self._options),
             ("mandatory fields", self._mandatory),
             ("consent", self._consent),
@@ -263,6 +265,16 @@ class Check:
         if broken:
             raise Misconfigured(" ".join(broken), remedy="maxchimp map modify TAG FIELD, or: maxchimp map remove TAG")
         yield f"{len(self.mappings)} beside {EMAIL}, all sound", ""
+
+    def _changed(self) -> Findings:
+        """What waits for a person, and what the next sync takes in (R30)."""
+        with reading(self.engine) as db:
+            changed = held.changed(db, self.known.id) if self.known.synced else {}
+        for row in told({tag: figures for tag, figures in changed.items() if figures}):
+            yield f"{sentence(row)} (run {row['run']})", LOOK
+        new = [tag for tag, figures in changed.items() if not figures]
+        if new:
+            yield f"changed since the last sync: {', '.join(new)}; the next one is full", "look first: maxchimp plan"
 
     def _options(self) -> Findings:
         tables = [m for m in self.mappings if m.mailchimp.kind in ("group", "radio", "dropdown") and not m.broken]

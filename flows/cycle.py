@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from flows import journal, pair, tally
 from flows.apply import apply, plan_notes, store_plan
 from flows.extracting import counted, read_both, shrunk
 from flows.gather import Gathered, blanked, gather
+from flows.held import judged, told, writes
 from flows.judging import first_sync, judge_both, judge_plan, refusal, warm_up_checks
 from flows.prepare import Prepared, check_address_book, check_identity, prepare
 from flows.result import no_counts
@@ -35,13 +36,15 @@ from flows.stored_plan import keep_planned
 from load.context import Loading
 from load.load import Loaded, load
 from load.recover import recover
-from storage import changes, connections, leases, parking, runs
+from storage import changes, connections, held, leases, parking, runs
 from storage.claims import Wanted
 from storage.connections import Connection
 from storage.engine import begin, reading
 from storage.fence import Fence
+from storage.held import Held
 from transform.decide import decide
 from transform.guard import Trip, guard
+from transform.held import meanwhile, without_options
 
 log = logging.getLogger("maxchimp.cycle")
 Kind = Literal["sync", "backfill", "plan", "report"]
@@ -50,7 +53,7 @@ Stage = Callable[[str, Callable[[], None]], None]
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person or a schedule asks for. ``yes``: let a held first sync or a tripped guard pass.
+    """What a person or a schedule asks for. ``yes``: let a held first sync, a tripped guard or a changed mapping pass.
 
     ``plan``: id of a stored plan; exactly its changes are applied.
     """
@@ -146,12 +149,24 @@ class Cycle:
                 assert found is not None
                 self.connection = found
                 self.full = self.asked.full or self.asked.kind == "backfill" or bool(found.full_reason)
+                with reading(self.engine) as db:
+                    # Who looks at what waits, or lets it pass, has to see every pair (R30).
+                    self.full = self.full or (self.looked_at and bool(held.waiting(db, found.id)))
                 self.run_id = runs.start(self.engine, self.connection.id, self.asked.kind, self.full, self.now())
                 with about(connection=self.connection.name, run=self.run_id):
                     yield
         finally:
             self.services.permit.withdraw()
             self.lease.release()
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether a person sees what changed mappings do, or has seen it and let it pass."""
+        return self.asked.kind == "plan" or self.approved
+
+    @property
+    def approved(self) -> bool:
+        return self.asked.kind in ("sync", "backfill") and (self.asked.yes or self.asked.plan is not None)
 
     # ---------------------------------------------------------------- the stages
 
@@ -165,6 +180,11 @@ class Cycle:
             log.error("%s Nothing is written for this field until it is mapped anew.", sentence)
         self.facts["broken_mappings"] = list(self.prepared.broken)
         self.full = self.full or self.prepared.changed
+        with reading(self.engine) as db:
+            changed = held.changed(db, self.connection.id)
+            self.new_options = held.new_options(db, self.connection.id)
+        sound = {mapping.tag for mapping in self.prepared.layout.fields if not mapping.broken}
+        self.changed = {tag: figures for tag, figures in changed.items() if tag in sound}
 
     def _keep_the_pair(self, wanted: list[Wanted]) -> None:
         """List and Address Book are no other connection's (R36), nor what the settings lead to now."""
@@ -181,7 +201,7 @@ class Cycle:
             connection_id=self.connection.id,
             run_id=self.run_id,
             list_id=self.connection.list_id,
-            layout=self.prepared.layout,
+            layout=without_options(self.prepared.layout, self.new_options),
             required=self.prepared.required,
             mailchimp=self.services.mailchimp,
             maximizer=self.services.maximizer,
@@ -262,6 +282,7 @@ class Cycle:
             entries_complete=self.entries.complete,
             mailchimp_cursor=self.connection.mailchimp_cursor,
             unmapped_required=self.prepared.unmapped_required,
+            changed=frozenset(self.changed),
         )
         self.set_aside, self.noted = empty(PARKED), empty(FINDING)
 
@@ -274,46 +295,81 @@ class Cycle:
                 self.prepared.layout,
                 self.resting,
                 full=self.full,
-                every=self.prepared.changed,
+                every=self.prepared.changed or (self.full and bool(self.changed)),
                 again=self.prepared.changed and bool(self.connection.fingerprint),
             )
 
     def decide(self) -> None:
-        """Match, compare, rules, defaults: the ChangeSet."""
-        self.decided: ChangeSet = decide(self.inputs, self.policy)
-        if len(self.set_aside):
-            self.decided.parked = pd.concat([self.decided.parked, self.set_aside], ignore_index=True)
-        if len(self.noted):
-            self.decided.findings = pd.concat([self.decided.findings, self.noted], ignore_index=True)
-        self.decided.tallies["unchanged"] += self.untouched
-        self._count_plan()
+        """Match, compare, rules, defaults: the ChangeSet, without what changed mappings make wait (R30)."""
+        self.waits = self._to_judge
+        if self.full:  # every pair is there to be counted
+            self.shown = self.decided = self._decided(self.policy)
+            self.waits = self._judged(self.decided, complete=self.members.complete and self.entries.complete)
+            if self.approved:
+                self.facts.setdefault("let_through", []).extend(f"changed mapping of {tag}" for tag in self.waits)
+                self.waits = {}
+        if self.waits or not self.full:
+            self.policy = meanwhile(self.policy, self.waits, self.new_options)
+            self.decided = self._decided(self.policy)
+        self.loading.layout = self.policy.layout
+        # A plan shows also what waits, so that a person can let it pass.
+        self.shown = self.shown if self.full and self.asked.kind == "plan" else self.decided
+        self._count()
 
-    def _count_plan(self) -> None:
+    @property
+    def _to_judge(self) -> dict[str, Held | None]:
+        """Changed mappings; of a first sync none, which asks as a whole."""
+        return self.changed if self.connection.synced else {}
+
+    def _judged(self, decided: ChangeSet, *, complete: bool) -> dict[str, Held | None]:
+        settings = self.connection.settings
+        return judged(self._to_judge, decided, self.active, settings, self.run_id, complete=complete)
+
+    def _count(self) -> None:
+        self.facts["held"] = told(self.waits)
+        self.decided.tallies["held"] = writes(self.facts["held"])
         self.counts = self.decided.counted()
         self.facts |= tally.decided(self.decided)
+        self.facts |= tally.decided(self.decided)
+
+    def _decided(self, policy: Policy) -> ChangeSet:
+        decided = decide(self.inputs, policy)
+        if len(self.set_aside):
+            decided.parked = pd.concat([decided.parked, self.set_aside], ignore_index=True)
+        if len(self.noted):
+            decided.findings = pd.concat([decided.findings, self.noted], ignore_index=True)
+        decided.tallies["unchanged"] += self.untouched
+        return decided
 
     def check_changes(self) -> None:
         """The ChangeSet is judged and guarded, then stored: from here on it is the plan."""
         if self.judge:
             judge_plan(self.decided, self.policy, self.facts)
-        self.facts["plan"] = plan_notes(self.decided) | {"conflict_setting": self.connection.settings.conflict}
+        self.facts["plan"] = plan_notes(self.shown) | {"conflict_setting": self.connection.settings.conflict}
         if self.asked.kind == "plan":
             with begin(self.engine) as db:
-                store_plan(db, self.run_id, self.connection.id, self.decided)
-                tally.check_plan(self.facts, tally.came_to(db, self.run_id, self.facts))
+                store_plan(db, self.run_id, self.connection.id, self.shown)
+                shown = tally.decided(self.shown)
+                tally.check_plan(shown, tally.came_to(db, self.run_id, shown))
         # Until a first sync was completed, everything is new: a broken one goes on where it stopped.
         initial = not self.connection.fingerprint
         self._refuse(guard(self.decided, self.active, self.connection.settings, initial=initial))
         if self.asked.kind == "plan":
             return
         if self.asked.plan is not None:
-            self.decided = keep_planned(
-                self.engine, self.connection.id, self.asked.plan, self.decided, self.prepared.fingerprint
-            )
-            self._count_plan()
+            self._keep_to(self.asked.plan)
             self.facts["plan"] |= plan_notes(self.decided)
         elif not self.connection.synced and len(self.decided.changes) and not self.asked.yes:
             raise first_sync(self.counts)
+
+    def _keep_to(self, plan: int) -> None:
+        """Only what a stored plan showed; many more writes of a changed mapping than those are not approved (R30)."""
+        every = self.decided.changes
+        self.decided = keep_planned(self.engine, self.connection.id, plan, self.decided, self.prepared.fingerprint)
+        now = self.decided.changes
+        later = every[~(every["side"] + every["target"]).isin(now["side"] + now["target"])]
+        self.waits = self._judged(replace(self.decided, changes=later), complete=True)
+        self._count()
 
     def _refuse(self, trips: list[Trip]) -> None:
         """Blocked when a guard tripped, unless this run was let through by name."""
@@ -329,6 +385,7 @@ class Cycle:
             self.lease.check(db)
             apply(db, self.run_id, self.connection.id, self.decided, self.now())
             connections.update(db, self.connection.id, synced=True)
+            held.settle(db, self.connection.id, self.changed.keys() - self.waits.keys(), self.waits)
         self.applied = True
         total, done = len(self.decided.changes), 0
 
@@ -345,7 +402,7 @@ class Cycle:
         planned = self.facts["planned"]
         self._count_written()
         with reading(self.engine) as db:
-            journal.tell(db, self.connection.id, self.run_id)
+            journal.tell(db, self.connection.id, self.run_id, self.facts["held"])
         self.go_on()
         if not self.loaded.broken:
             self._settle()
@@ -416,4 +473,5 @@ class Cycle:
             "reason": self.reason,
             "counts": self.counts or no_counts(),
             **tally.told(self.asked.kind, self.state, self.counts, self.facts),
+            "held": self.facts.get("held", []),
         }

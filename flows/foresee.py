@@ -25,12 +25,14 @@ from flows.gather import parked
 from flows.person import Person, Row, find
 from flows.prepare import Prepared, check_identity, prepare
 from flows.services import Services
-from storage import links, parking
+from storage import held, links, parking
 from storage.connections import Connection
 from storage.engine import reading
 from transform.decide import decide
+from transform.held import NewOptions, meanwhile
 
 OPERATIONS = {"create": "Create the", "update": "Update the", "rename": "Rename the", "revive": "Bring back the"}
+WAITS = "nothing before a person lets its changed mapping pass (R30): maxchimp plan"
 NOUNS = {"mailchimp": "member", "maximizer": "entry"}
 
 
@@ -70,8 +72,17 @@ def explained(
         full=bool(connection.full_reason) or prepared.changed,
         unmapped_required=prepared.unmapped_required,
     )
+    waits, new_options = _held(engine, connection)
+    policy = meanwhile(policy, waits, new_options)
     decided = decide(inputs, policy)
-    return Explanation(*told, _fields(inputs, layout, person, decided), tuple(_next(decided, layout)), done)
+    fields = _fields(inputs, layout, person, decided, waits)
+    return Explanation(*told, fields, tuple(_next(decided, layout)), done)
+
+
+def _held(engine: Engine, connection: Connection) -> tuple[frozenset[str], NewOptions]:
+    """Fields whose changed mapping waits for a person, and options that are new (R30)."""
+    with reading(engine) as db:
+        return frozenset(held.waiting(db, connection.id)), held.new_options(db, connection.id)
 
 
 def _whole(services: Services, person: Person, prepared: Prepared) -> Person:
@@ -120,7 +131,9 @@ def _suppressed(db: Database, connection: Connection, addresses: set[str], *reas
 # ---------------------------------------------------------------- in words
 
 
-def _fields(inputs: Inputs, layout: Layout, person: Person, decided: ChangeSet) -> tuple[Row, ...]:
+def _fields(
+    inputs: Inputs, layout: Layout, person: Person, decided: ChangeSet, held: frozenset[str]
+) -> tuple[Row, ...]:
     """One row per mapped field: both values now, both when last seen, whose value it is, what is wrong with it."""
     base = inputs.baselines.to_dict("records")[0] if len(inputs.baselines) else {}
     seen = {name: json.loads(str(base.get(name) or "{}")) for name in ("mailchimp", "maximizer", "notes")}
@@ -142,7 +155,7 @@ def _fields(inputs: Inputs, layout: Layout, person: Person, decided: ChangeSet) 
                 "seen_maximizer": _label(mapping, "maximizer", seen["maximizer"].get(tag)),
                 "origin": _origin(mapping, str(seen["notes"].get(tag) or "")),
                 "problem": mapping.broken or problems.get(tag, ""),
-                "next": "; ".join(planned.get(tag, ())),
+                "next": "; ".join(planned.get(tag, ())) or (WAITS if tag in held else ""),
             }
         )
     return tuple(rows)

@@ -1,19 +1,24 @@
 """How a connection's scheduled cycles go: the changes that people are told of, each once.
 
 sound  --fails-->  failed  --fails remind_after times-->  still-failing  --succeeds-->  recovered = sound
+
+Beside that, once for each: a changed mapping that waits for a person, while its cycles are sound (R30).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Engine
 
+from flows.held import LOOK, sentence
 from storage import connections
 from storage.connections import Connection
 
 PREFIX = "maxchimp.connection"
-EVENTS = tuple(f"{PREFIX}.{word}" for word in ("failed", "still-failing", "recovered"))
+EVENTS = tuple(f"{PREFIX}.{word}" for word in ("failed", "still-failing", "recovered", "waiting"))
 
 # Of the flow run, when it ends by itself. Prefect's own events of a scheduled run's end reach its automations late, by
 # up to 15 minutes: they wait for the event of its first state, which Prefect does not emit.
@@ -56,6 +61,12 @@ def _news(found: Connection, failures: int, sentence: str | None) -> tuple[str, 
     if found.told == "failed" and failures >= found.settings.remind_after:
         return "still-failing", _made(name, "still-failing", f"{failures} cycles failed in a row.\n{sentence}")
     return found.told, None
+
+
+def waiting(name: str, held: Sequence[Mapping[str, Any]], run_id: int) -> News | None:
+    """What people are told of changed mappings that this run was the first to hold back (R30), None for nothing."""
+    new = [sentence(row) for row in held if row["since"] == run_id]
+    return _made(name, "waiting", "\n".join([f"{line}." for line in new] + [f"To do: {LOOK}."])) if new else None
 
 
 def unknown(name: str, sentence: str) -> News:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from sqlalchemy import Connection as Database
 
 from domain.changeset import BOTH_EDITED, EDITED, FIRST_MEETING
+from flows.held import LOOK, sentence
 from storage import links, parking
 
 log = logging.getLogger("maxchimp.cycle")
@@ -47,9 +48,9 @@ class Line:
     facts: dict[str, Any]
 
 
-def tell(db: Database, connection_id: int, run_id: int) -> None:
-    """Log what a run leaves to people."""
-    for line in lines(db, connection_id, run_id):
+def tell(db: Database, connection_id: int, run_id: int, held: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Log what a run leaves to people. ``held``: what changed mappings make wait (flows.held)."""
+    for line in [*_held(held, run_id), *lines(db, connection_id, run_id)]:
         log.warning("%s", line.text, extra={"facts": line.facts})
 
 
@@ -66,6 +67,16 @@ def lines(db: Database, connection_id: int, run_id: int) -> list[Line]:
     keys = [*waiting["key"], *(key for _, rows in groups for key in rows.head(SHOWN))]
     known = links.named(db, connection_id, keys)
     return [*_waiting(waiting, known), *_found(groups, known)]
+
+
+def _held(rows: Sequence[Mapping[str, Any]], run_id: int) -> Iterator[Line]:
+    """Fields that this run counted: told again only when they are counted again."""
+    for row in rows:
+        if row["run"] in (run_id, None):
+            facts = {name: row[name] for name in ("field", "mailchimp", "maximizer", "links")}
+            yield Line(
+                f"{sentence(row)} (R30). To do: {LOOK}.", {**facts, "rule": "R30", "remedy": LOOK, "waits": True}
+            )
 
 
 def _waiting(rows: pd.DataFrame, known: dict[str, int]) -> Iterator[Line]:

@@ -102,7 +102,7 @@ class Survey(Cycle):
         self.people = classify(self.picture)
         self.agreed = self._agreement(notes)
         differing = self.agreed.details.loc[
-            self.agreed.details["state"].isin(["withheld", "protected", "one-way", "placeholder", "other"]),
+            self.agreed.details["state"].isin(["withheld", "protected", "one-way", "placeholder", "waiting", "other"]),
             "contact_id",
         ]
         self.people = differing_apart(self.people, differing)

@@ -28,6 +28,7 @@ from clients.redact import Redact
 from domain.errors import Incomplete
 from flows.cycle import Asked, Cycle, Stage
 from flows.due import due, sentence
+from flows.held import sentence as sentence_of
 from flows.launch import document, stopping
 from flows.tally import only_planned
 
@@ -193,11 +194,12 @@ def markdown(told: dict[str, Any], facts: dict[str, Any]) -> str:
     part, names = ("planned", _PLANNED) if only_planned(told) else ("written", _WRITTEN)
     numbers = {side: list(told[part][side].values()) if told[part] else [""] * len(names) for side in _SIDES}
     rows = [(side.capitalize(), read.get(side, ""), *numbers[side], calls.get(side, "")) for side in _SIDES]
-    rest = [(name, counts[name]) for name in ("unchanged", "conflicts", "protected", "placeholders")]
+    rest = [(name, counts.get(name, 0)) for name in ("unchanged", "conflicts", "protected", "placeholders", "held")]
     rest += [("waiting for a person", facts["waiting"])] if "waiting" in facts else []
     parts = [
         f"# Run {told['run']}: {told['kind']}, {told['state']}",
         Redact().clean(told["reason"] or ""),
+        "\n".join(f"- {sentence_of(row)}" for row in told["held"]),
         "Nothing was written. It would have been:" if only_planned(told) else "",
         _table(("", "read", *names, "requests"), rows),
         _table(("what else", "records or values"), rest),

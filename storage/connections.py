@@ -178,6 +178,7 @@ def put_mapping(engine: Engine, connection_id: int, mapping: MappingRow, now: fl
     notes on whose value is ours stay (R23). An equal mapping is left as it is.
     """
     values = {f.name: getattr(mapping, f.name) for f in fields(MappingRow) if f.name != "id"}
+    values |= {"changed": True, "held": {}}  # storage.held
     with begin(engine) as db:
         old = _mapping(db, connection_id, mapping.tag)
         if old is not None and replace(mapping, id=old.id) == old:
@@ -290,16 +291,18 @@ def set_option_pairs(engine: Engine, mapping_id: int, pairs: Iterable[tuple[str,
     with begin(engine) as db:
         if _pairs(db, mapping_id) == pairs:
             return
+        met = set(_pairs(db, mapping_id, met=True))
         db.execute(option_pair.delete().where(option_pair.c.mapping_id == mapping_id))
-        rows = [(mapping_id, *pair) for pair in pairs]
-        bulk.insert(db, option_pair, ["mapping_id", "mailchimp_key", "maximizer_key"], rows)
+        rows = [(mapping_id, *pair, pair in met) for pair in pairs]
+        bulk.insert(db, option_pair, ["mapping_id", "mailchimp_key", "maximizer_key", "met"], rows)
         owner = select(field_mapping.c.connection_id).where(field_mapping.c.id == mapping_id)
         _make_full(db, int(db.execute(owner).scalar_one()), "options changed")
 
 
-def _pairs(db: Database, mapping_id: int) -> list[tuple[str, str]]:
+def _pairs(db: Database, mapping_id: int, *, met: bool = False) -> list[tuple[str, str]]:
     columns = select(option_pair.c.mailchimp_key, option_pair.c.maximizer_key)
-    return sorted((a, b) for a, b in db.execute(columns.where(option_pair.c.mapping_id == mapping_id)))
+    ours = columns.where(option_pair.c.mapping_id == mapping_id)
+    return sorted((a, b) for a, b in db.execute(ours.where(option_pair.c.met) if met else ours))
 
 
 # --- another list or Address Book --------------------------------------------------------------------------------

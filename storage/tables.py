@@ -82,6 +82,10 @@ field_mapping = Table(
     Column("maximizer_kind", String(20), nullable=False),
     Column("basic_update", Boolean, nullable=False, server_default=text("false")),
     Column("created_at", Float, nullable=False),
+    Column("changed", Boolean, nullable=False, server_default=text("false")),  # no cycle has taken it in yet (R30)
+    Column(
+        "held", JSON, nullable=False, server_default="{}"
+    ),  # what its writes wait for, {} = not judged: storage.held
     UniqueConstraint("connection_id", "tag"),
 )
 
@@ -91,6 +95,7 @@ option_pair = Table(
     Column("mapping_id", Id, ForeignKey("field_mapping.id", ondelete="CASCADE"), primary_key=True),
     Column("mailchimp_key", String(255), primary_key=True),
     Column("maximizer_key", String(255), nullable=False),
+    Column("met", Boolean, nullable=False, server_default=text("true")),  # a cycle has taken it in (R30): storage.held
     UniqueConstraint("mapping_id", "maximizer_key"),
 )
 

@@ -48,7 +48,7 @@ def absent(missing: dict[str, int], active: int, settings: SyncSettings) -> list
             f"({_share(number, active)}): {_WHY[side]}",
         )
         for side, number in missing.items()
-        if _over(number, ABSENT_FLOOR, settings.max_absent, active)
+        if over(number, ABSENT_FLOOR, settings.max_absent, active)
     ]
 
 
@@ -68,13 +68,14 @@ def guard(decided: ChangeSet, active: int, settings: SyncSettings, *, initial: b
         trips += [
             Trip("changed", f"{number} of {active} linked {_WORDS[side]} were changed in {side.capitalize()}")
             for side, number in _tally(decided, "moved").items()
-            if _over(number, CHANGED_FLOOR, settings.max_changed, active)
+            if over(number, CHANGED_FLOOR, settings.max_changed, active)
         ]
         trips += _joining(decided.changes, active, settings)
     return trips + _blanked(decided.changes, active, settings)
 
 
-def _over(number: int, floor: int, limit: float, active: int) -> bool:
+def over(number: int, floor: int, limit: float, active: int) -> bool:
+    """Whether a number is above its floor and above its share of the links."""
     return number > floor and number > limit * active
 
 
@@ -85,20 +86,20 @@ def _tally(decided: ChangeSet, what: str) -> dict[str, int]:
 def _joining(changes: pd.DataFrame, active: int, settings: SyncSettings) -> list[Trip]:
     """Hazard E4: an import may set thousands of flags."""
     new = int(((changes["side"] == "mailchimp") & changes["op"].isin(["create", "revive"])).sum())
-    if not _over(new, NEW_FLOOR, settings.max_new, active):
+    if not over(new, NEW_FLOOR, settings.max_new, active):
         return []
     return [Trip("new", f"{new} people would be added to the Mailchimp list, which has {active} linked members")]
 
 
 def _blanked(changes: pd.DataFrame, active: int, settings: SyncSettings) -> list[Trip]:
-    fields = _fields(changes[changes["op"] != "create"])
+    fields = items(changes[changes["op"] != "create"])
     fields = fields[~fields["field"].isin(_OWN) & (fields["old"] != "")]
     lost = fields[(fields["new"] == "") | fields["note"].str.startswith(PLACEHOLDER)]
     counted = lost.groupby(["side", "field"]).size().reset_index(name="number")
     return [
         Trip("blanked", f"{field} would be emptied for {number} people in {str(side).capitalize()}")
         for side, field, number in counted.itertuples(index=False, name=None)
-        if _over(number, BLANKED_FLOOR, settings.max_blanked, active)
+        if over(number, BLANKED_FLOOR, settings.max_blanked, active)
     ]
 
 
@@ -106,7 +107,7 @@ def _share(number: int, whole: int) -> str:
     return f"{100 * number / whole:.1f} %" if whole else "all"
 
 
-def _fields(changes: pd.DataFrame) -> pd.DataFrame:
+def items(changes: pd.DataFrame) -> pd.DataFrame:
     """One row per change and field: side, field, old, new, note."""
     rows = [
         (side, item["field"], item["old"], item["new"], item["note"])

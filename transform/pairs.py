@@ -51,9 +51,9 @@ def judged(
     taken, held = (_known(frame, name, given.holders[name]) for frame, name in _places(given))
     actions = addresses(seen, taken, held, email_change=settings.email_change, conflict=settings.conflict)
     aligned = _aligned(policy, seen, members, entries, baselines, notes)
-    mappings = policy.layout.fields
+    mappings = tuple(m for m in policy.layout.fields if m.tag not in policy.held)
     cells = compare(aligned, mappings, settings.conflict, policy.today)
-    moved = _moved(cells, actions)
+    moved = _moved(cells[~cells["tag"].isin(policy.changed)], actions)
     # Nothing more is written for a person who needs a decision, or whose link ends.
     going = actions["action"].isin([KEEP, RENAME, FOLLOW, EMPTIED, WAITS]).to_numpy()
     cells = cells[going[cells["row"].to_numpy(dtype="int64")]] if len(cells) else cells

@@ -39,7 +39,7 @@ def runs_list(call: Call) -> None:
                 [
                     *(r["run"], r["kind"], show.moment(r["started_at"]), r["seconds"], r["state"]),
                     *(in_words(r, side) for side in SIDES),
-                    r["reason"],
+                    r["reason"] or ", ".join(f"{row['field']} waits" for row in r["held"]),
                 ]
                 for r in rows
             ],

@@ -9,7 +9,7 @@ import typer
 
 from app import counted, show
 from app.call import Call, command
-from app.planned import PlanView
+from app.planned import PlanView, tell_held
 from domain.errors import Blocked, MaxchimpError, Misconfigured
 
 if TYPE_CHECKING:
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("maxchimp.app")
 
 FULL = Annotated[bool, typer.Option("--full", help="Read and compare everything, not only what changed.")]
-YES = Annotated[bool, typer.Option("--yes", help="Let a first sync or a guard that refused pass, for this run.")]
+YES = Annotated[
+    bool,
+    typer.Option(
+        "--yes", help="Let pass, for this run: a first sync, a guard that refused, a changed mapping that waits."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -149,7 +154,7 @@ def _never_begun(asked: Asked, error: MaxchimpError) -> dict[str, Any]:
 
     told = {"run": None, "kind": asked.kind, "state": "failed", "reason": error.message, "counts": no_counts()}
     told |= tally.told(asked.kind, "failed", {}, {})
-    return told | {"error": error.message, "remedy": error.remedy, "exit": exit_code(error)}
+    return told | {"held": []} | {"error": error.message, "remedy": error.remedy, "exit": exit_code(error)}
 
 
 def _note(document: dict[str, Any]) -> None:
@@ -171,5 +176,6 @@ def _tell(call: Call, document: dict[str, Any]) -> None:
     waiting = view.run.facts.get("waiting", 0)
     if waiting:
         show.say(f"{waiting:,} waiting for a person: maxchimp quarantine list")
+    tell_held(document["held"])
     if not only_planned(document):
         view.tell_findings()

@@ -17,8 +17,9 @@ from app.web.tokens import Pass
 from domain.errors import Misconfigured
 from flows import shelf, tally
 from flows.cycle import Asked
+from flows.held import sentence, told
 from flows.launch import launch
-from storage import changes, runs
+from storage import changes, held, runs
 from storage.engine import reading
 
 SYNC = "SYNC"  # to be typed before everything is written (hazard S8)
@@ -88,8 +89,17 @@ def _job(site: Site) -> str:
     planned = _planned(site, result) if result else None
     wrote = {side: tally.in_words(result, side) for side in tally.SIDES} if result else {}
     waiting = _waiting(site, result) if result else 0
+    waits = [sentence(row) for row in result.get("held", [])] if result else []
     return words.render(
-        "job_over", job=latest, result=result, wrote=wrote, waiting=waiting, planned=planned, sync=SYNC, shown=SHOWN
+        "job_over",
+        job=latest,
+        result=result,
+        wrote=wrote,
+        waiting=waiting,
+        planned=planned,
+        held=waits,
+        sync=SYNC,
+        shown=SHOWN,
     )
 
 
@@ -126,6 +136,7 @@ def _planned(site: Site, result: dict[str, Any]) -> dict[str, Any] | None:
         "parked": view.notes.get("parked", []),
         "parked_total": number,
         "findings": [row | {"problem": described(row)} for row in view.notes.get("findings", [])],
+        "held": [sentence(row) for row in view.held],
     }
 
 
@@ -138,6 +149,7 @@ def show(site: Site, who: Pass, given: Nothing) -> Answer:
         "runs",
         runs=[_shown(run) for run in runs.latest(site.engine, connection.id, 20)],
         waiting=history.waiting(call_of(site)),
+        held=_held(site),
         report=_newest(site),
         full_reason=connection.full_reason,
         busy=site.jobs.latest is not None and site.jobs.latest.running,
@@ -150,6 +162,12 @@ def _shown(run: runs.Run) -> dict[str, Any]:
     return document | {"words": {side: tally.in_words(document, side) for side in tally.SIDES}}
 
 
+def _held(site: Site) -> list[str]:
+    """What changed mappings make wait now (R30)."""
+    with reading(site.engine) as db:
+        return [sentence(row) for row in told(held.waiting(db, site.known.id))]
+
+
 def one(site: Site, who: Pass, given: Number) -> Answer:
     """One run: counts, stages, changes by state."""
     run = runs.get(site.engine, given.id)
@@ -157,7 +175,9 @@ def one(site: Site, who: Pass, given: Number) -> Answer:
         raise Misconfigured(f"there is no run {given.id} of this connection", remedy="look at the list of runs")
     with reading(site.engine) as db:
         states = changes.states(db, run.id)
-    return words.render("run", run=run, shown=_shown(run), states=states, rest=counted.rest(_shown(run), run.facts))
+    held_back = [sentence(row) for row in run.facts.get("held", [])]
+    rest = counted.rest(_shown(run), run.facts)
+    return words.render("run", run=run, shown=_shown(run), states=states, rest=rest, held=held_back)
 
 
 def release(site: Site, who: Pass, given: Number) -> Answer:

@@ -11,7 +11,7 @@ from desk import Desk
 from app.call import Call
 from storage import leases
 
-COUNTS = {"mailchimp", "maximizer", "conflicts", "quarantined", "protected", "placeholders", "unchanged"}
+COUNTS = {"mailchimp", "maximizer", "conflicts", "quarantined", "protected", "placeholders", "unchanged", "held"}
 
 
 def _is_run(document: dict[str, object], kind: str, state: str) -> bool:

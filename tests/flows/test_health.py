@@ -10,8 +10,10 @@ from sqlalchemy import Engine
 
 from domain.settings import SyncSettings
 from flows import health
+from flows.held import told as told_of
 from storage import connections
 from storage.engine import open_store
+from storage.held import Held
 from storage.schema import migrate
 
 WHY = "Mailchimp does not know this API key"
@@ -66,3 +68,17 @@ def test_the_other_connections_are_their_own(engine: Engine) -> None:
     assert south is not None
     assert south.event == "maxchimp.connection.failed"
     assert health.note(engine, "gone", WHY) is None
+
+
+def test_r30_a_changed_mapping_that_waits_is_told_once() -> None:
+    """By the run that held it back first; the later ones count it anew, or only pass it on."""
+    held = told_of({"REF": Held(0, 30, 40, run=7, since=7), "JOB": Held(30, 0, 40, run=7, since=3), "NEW": None})
+    news = health.waiting("north", held, 7)
+    assert news is not None
+    assert news.event in health.EVENTS
+    assert news.subject == "maxchimp: north waiting"
+    assert "REF waits: its changed mapping would write to 30 entries in Maximizer, of 40 linked people." in news.body
+    assert "JOB" not in news.body
+    assert "maxchimp sync --yes" in news.body
+    assert health.waiting("north", held, 8) is None
+    assert health.waiting("north", [], 7) is None

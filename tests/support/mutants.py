@@ -85,7 +85,7 @@ MUTANTS = (
     Mutant(
         "A5 too many absent",
         "transform/guard.py",
-        "if _over(number, ABSENT_FLOOR, settings.max_absent, active)",
+        "if over(number, ABSENT_FLOOR, settings.max_absent, active)",
         "if number < 0",
         _reliability("test_guards", "test_a5_absence_counts_above_its_floor_and_its_share"),
     ),
@@ -241,9 +241,16 @@ MUTANTS = (
     Mutant(
         "E4 too many new subscriptions",
         "transform/guard.py",
-        "if not _over(new, NEW_FLOOR, settings.max_new, active):",
+        "if not over(new, NEW_FLOOR, settings.max_new, active):",
         "if True:",
         _reliability("test_guards", "test_e4_mass_subscription"),
+    ),
+    Mutant(
+        "R30 a changed mapping that would write to too many people waits",
+        "transform/held.py",
+        "if any(over(number, CHANGED_FLOOR, settings.max_changed, active) for number in numbers.values())",
+        "if active < 0",
+        _rules("test_r30_changed_mappings", "test_r30_the_floor_of_the_guards"),
     ),
     Mutant(
         "E6 a forgotten address is suppressed",
