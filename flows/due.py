@@ -58,7 +58,7 @@ def _due(connection: str, asked: Asked, run: Callable[[Cycle], Any]) -> Any:
                 begun.append(cycle)
                 counts = run(cycle)
                 _tell(cycle.engine, connection, None)
-                news = health.waiting(connection, cycle.facts["held"], cycle.run_id)
+                news = health.waiting(connection, cycle.facts.get("held", []), cycle.run_id)
                 if news is not None and asked.kind != "report":
                     _emit(connection, news)
                 log.info("run %s (%s) of %s done: %s", cycle.run_id, asked.kind, connection, counts)

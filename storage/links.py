@@ -95,9 +95,11 @@ def named(db: Connection, connection_id: int, keys: Iterable[str]) -> dict[str, 
     return found
 
 
-def count(db: Connection, connection_id: int, state: str = "active") -> int:
+def count(db: Connection, connection_id: int, state: str = "active", flag: str | None = None) -> int:
     # The state stands in the statement itself, as in the partial index.
     ours = and_(link.c.connection_id == connection_id, link.c.state == literal(state, literal_execute=True))
+    if flag is not None:
+        ours = and_(ours, link.c.flag == flag)
     return int(db.execute(select(func.count()).select_from(link).where(ours)).scalar_one())
 
 

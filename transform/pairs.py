@@ -53,7 +53,7 @@ def judged(
     aligned = _aligned(policy, seen, members, entries, baselines, notes)
     mappings = tuple(m for m in policy.layout.fields if m.tag not in policy.held)
     cells = compare(aligned, mappings, settings.conflict, policy.today)
-    moved = _moved(cells[~cells["tag"].isin(policy.changed)], actions)
+    moved = _moved(cells[~cells["tag"].isin(policy.changed)] if policy.changed else cells, actions)
     # Nothing more is written for a person who needs a decision, or whose link ends.
     going = actions["action"].isin([KEEP, RENAME, FOLLOW, EMPTIED, WAITS]).to_numpy()
     cells = cells[going[cells["row"].to_numpy(dtype="int64")]] if len(cells) else cells

@@ -14,6 +14,7 @@ from domain.errors import Misconfigured
 if TYPE_CHECKING:
     from domain.fields import MaximizerField
     from flows.describe import Audience
+    from flows.effect import Effect
     from storage.connections import MappingRow
 
 Basic = Literal["protect", "update"]
@@ -126,7 +127,7 @@ def map_add(call: Call, tag: TAG, field: FIELD, basic: BASIC = None) -> None:
 
     The next sync is a full one.
     """
-    _tell_put(call, add(call, tag, field, basic))
+    _tell_put(call, *add(call, tag, field, basic))
 
 
 def map_modify(call: Call, tag: TAG, field: FIELD, basic: BASIC = None) -> None:
@@ -134,24 +135,33 @@ def map_modify(call: Call, tag: TAG, field: FIELD, basic: BASIC = None) -> None:
 
     The next sync is a full one.
     """
-    _tell_put(call, modify(call, tag, field, basic))
+    _tell_put(call, *modify(call, tag, field, basic))
 
 
 def map_remove(call: Call, tag: TAG) -> None:
     """Remove a mapping; both sides stay as they are."""
-    old = remove(call, tag)
-    call.answer({"removed": _shown(old)}, lambda: show.say(f"{old.tag} is no longer mapped to {old.field}"))
+    old, effect = remove(call, tag)
+    call.answer(
+        {"removed": _shown(old), "next_cycle": effect.to_json()},
+        lambda: show.say(f"{old.tag} is no longer mapped to {old.field}", effect.says),
+    )
 
 
-def _tell_put(call: Call, row: MappingRow) -> None:
-    call.answer(_shown(row), lambda: show.say(f"{row.tag} is mapped to {row.field}; the next sync is a full one"))
+def _tell_put(call: Call, row: MappingRow, effect: Effect) -> None:
+    call.answer(
+        {**_shown(row), "next_cycle": effect.to_json()},
+        lambda: show.say(f"{row.tag} is mapped to {row.field}; the next sync is a full one", effect.says),
+    )
 
 
 # What the commands do; the set-up page does the same.
 
 
-def add(call: Call, tag: str, field: str, basic: Basic | None = None) -> MappingRow:
-    """A new mapping; Misconfigured when the tag is mapped already, or the fields do not go together."""
+def add(call: Call, tag: str, field: str, basic: Basic | None = None) -> tuple[MappingRow, Effect]:
+    """A new mapping and what it would write.
+
+    Misconfigured when the tag is mapped already, or the fields do not go together.
+    """
     known, listed = both_sides(call)
     old = _mapped(call, _tag(known, tag))
     if old is not None:
@@ -161,7 +171,7 @@ def add(call: Call, tag: str, field: str, basic: Basic | None = None) -> Mapping
     return _put(call, known, listed, tag, field, basic or "protect")
 
 
-def modify(call: Call, tag: str, field: str, basic: Basic | None = None) -> MappingRow:
+def modify(call: Call, tag: str, field: str, basic: Basic | None = None) -> tuple[MappingRow, Effect]:
     """Another field, or another rule for a basic field; Misconfigured when the tag is not mapped."""
     if tag.strip().upper() == "EMAIL":
         raise Misconfigured("EMAIL is always mapped to Email1", remedy="nothing to do")
@@ -173,8 +183,9 @@ def modify(call: Call, tag: str, field: str, basic: Basic | None = None) -> Mapp
     return _put(call, known, listed, tag, field, basic or kept, given=basic is not None)
 
 
-def remove(call: Call, tag: str) -> MappingRow:
+def remove(call: Call, tag: str) -> tuple[MappingRow, Effect]:
     """The mapping that was; Misconfigured for EMAIL and for what is not mapped (R19)."""
+    from flows.effect import of_removal
     from storage import connections
 
     if tag.strip().upper() == "EMAIL":
@@ -184,7 +195,7 @@ def remove(call: Call, tag: str) -> MappingRow:
         tags = ", ".join(row.tag for row in mapped_rows(call)) or "none"
         raise Misconfigured(f"{tag!r} is not mapped", remedy=f"mapped are: {tags}")
     connections.remove_mapping(call.store, call.connection.id, old.tag)
-    return old
+    return old, of_removal(call.store, call.connection)
 
 
 def _put(
@@ -196,8 +207,10 @@ def _put(
     basic: Basic,
     *,
     given: bool = True,
-) -> MappingRow:
+) -> tuple[MappingRow, Effect]:
+    from flows import effect
     from flows.describe import find_field
+    from flows.prepare import resolve
     from flows.setup import put_mapping
 
     wanted = find_field(listed, field)
@@ -208,9 +221,17 @@ def _put(
                 remedy="leave --basic out",
             )
         basic = "protect"
-    return put_mapping(
+    old = _mapped(call, _tag(known, tag))
+    # Read before it is forgotten.
+    same = old is not None and old.maximizer_ref == wanted.ref
+    seen = effect.last_seen(call.store, call.connection, old.tag) if old is not None and same else None
+    row = put_mapping(
         call.store, call.connection, known, wanted.name, tag, fields=listed, basic_update=basic == "update"
     )
+    if row == old:
+        return row, effect.of_removal(call.store, call.connection)
+    mapping = resolve(call.store, row, known, listed, keep=False)
+    return row, effect.of_mapping(call.store, call.connection, mapping, seen)
 
 
 def both_sides(call: Call) -> tuple[Audience, tuple[MaximizerField, ...]]:

@@ -131,6 +131,7 @@ def set_settings(
     Names: interval, buffer_ms, conflict, email_change, new_member_status, ambiguous_wait, max_absent, max_changed,
     max_new, max_blanked, max_refused, remind_after, retention.
     """
+    from flows.effect import of_settings
     from storage import connections
 
     pairs: dict[str, str] = {}
@@ -143,10 +144,14 @@ def set_settings(
     changed = connection.settings.with_text(pairs)
     connections.update(call.store, connection.id, settings=changed)
     shown = changed.shown()
+    before = connection.settings.shown()
+    effect = of_settings(call.store, connection, changed, [name for name in pairs if shown[name] != before[name]])
 
     def tell() -> None:
         show.facts({name: shown[name] for name in pairs})
+        if effect:
+            show.say("", effect.says)
         if "interval" in pairs and os.environ.get("PREFECT_API_URL"):
             show.say("", "Tell the Prefect server with: maxchimp deploy")
 
-    call.answer(shown, tell)
+    call.answer({**shown, **({"next_cycle": effect.to_json()} if effect else {})}, tell)

@@ -13,6 +13,7 @@ from domain.errors import MaxchimpError, Misconfigured
 from domain.settings import CHOICES
 from flows import kept, mxi
 from flows.connecting import try_mailchimp, try_maximizer
+from flows.effect import of_settings
 from flows.settings import prefix, variable
 from flows.setup import Wish, set_up
 from storage import connections
@@ -219,7 +220,9 @@ def choose(site: Site, who: Pass, given: Choosing) -> Answer:
     outcome = set_up(site.engine, site.services, wish, now=site.now)
     audit(who, "changed the list" if moving else "selected the list", list=given.list_id)
     site.forget()
-    return words.render("done", title="List selected", done=outcome.done, todo=outcome.todo, again="configuration")
+    return words.render(
+        "done", title="List selected", done=outcome.done, todo=outcome.todo, note="", again="configuration"
+    )
 
 
 def settings(site: Site, who: Pass, given: Setting) -> Answer:
@@ -229,11 +232,13 @@ def settings(site: Site, who: Pass, given: Setting) -> Answer:
     changed = known.settings.with_text(asked)
     connections.update(site.engine, known.id, settings=changed)
     audit(who, "changed settings", **asked)
+    effect = of_settings(site.engine, known, changed, list(asked))
     return words.render(
         "done",
         title="Settings saved",
         done=[f"{name} is {changed.shown()[name]}" for name in asked] or ["nothing was different"],
         todo=[],
+        note=effect.says if effect else "",
         again="configuration",
     )
 

@@ -15,7 +15,8 @@ from domain.fields import kind_words
 from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG
 from flows.describe import address_book, audience
 from flows.prepare import resolve
-from storage import connections
+from storage import connections, held
+from storage.engine import reading
 
 OURS = (EMAIL, CLIENT_TAG, NUMBER_TAG)
 
@@ -62,6 +63,8 @@ def _fields(site: Site, note: str = "") -> str:
     kinds = {row.name: kind_words(row.kind) for row in listed}
     basics = {row.name for row in listed if row.basic}
     rows = {row.tag: row for row in mapped}
+    with reading(call.store) as db:
+        waiting = set(held.waiting(db, call.connection.id))
     return words.render(
         "mapping",
         mapped=[row | {"basic": rows[row["tag"]]} for row in left if row["tag"] in rows],
@@ -71,26 +74,27 @@ def _fields(site: Site, note: str = "") -> str:
         kinds=kinds,
         basics=basics,
         lost=[row for row in mapped if row.tag not in {one["tag"] for one in left}],
+        waiting=waiting,
         note=note,
     )
 
 
 def add(site: Site, who: Pass, given: Pair) -> Answer:
-    row = fields.add(call_of(site), given.tag, given.field, given.basic or None)
+    row, effect = fields.add(call_of(site), given.tag, given.field, given.basic or None)
     audit(who, "mapped", tag=row.tag)
-    return _fields(site, f"{row.tag} is mapped to {row.field}; the next sync is a full one.")
+    return _fields(site, f"{row.tag} is mapped to {row.field}; the next sync is a full one. {effect.says}")
 
 
 def modify(site: Site, who: Pass, given: Pair) -> Answer:
-    row = fields.modify(call_of(site), given.tag, given.field, given.basic or None)
+    row, effect = fields.modify(call_of(site), given.tag, given.field, given.basic or None)
     audit(who, "changed the mapping of", tag=row.tag)
-    return _fields(site, f"{row.tag} is mapped to {row.field}; the next sync is a full one.")
+    return _fields(site, f"{row.tag} is mapped to {row.field}; the next sync is a full one. {effect.says}")
 
 
 def remove(site: Site, who: Pass, given: Tag) -> Answer:
-    row = fields.remove(call_of(site), given.tag)
+    row, effect = fields.remove(call_of(site), given.tag)
     audit(who, "removed the mapping of", tag=row.tag)
-    return _fields(site, f"{row.tag} is no longer mapped to {row.field}.")
+    return _fields(site, f"{row.tag} is no longer mapped to {row.field}. {effect.says}")
 
 
 def options(site: Site, who: Pass, given: Tag) -> Answer:

@@ -11,6 +11,7 @@ from floor import Floor, furnish
 from sqlalchemy import select
 from visitor import Seen, Visitor
 
+from app.web.jobs import Job
 from domain.errors import Blocked
 from flows import kept
 from flows.settings import load_settings
@@ -287,6 +288,7 @@ def test_r44_settings_in_one_place(setup: Visitor, floor: Floor) -> None:
     assert "three situations" in told
     assert "interval is 30m" in good(setup, "settings", **(usual | {"interval": "30m", "conflict": "mailchimp"}))
     assert floor.office.connection.settings.conflict == "mailchimp"
+    assert "0 settled records would be written" in good(setup, "settings", **(usual | {"email_change": "follow"}))
     assert "longer than the sync interval" in bad(
         setup, "settings", **(usual | {"interval": "1m", "buffer_ms": "61000"})
     )
@@ -338,6 +340,30 @@ def test_the_page_tells_a_plan_and_a_refusal_from_what_was_written(setup: Visito
         db.execute(run.update().where(run.c.id == planned["run"]).values(facts=facts))
     for door, given in (("runs", {}), ("runs/one", {"id": planned["run"]})):
         assert "do not add up" in bad(setup, door, 500, **given)
+
+
+def test_r30_what_waits_is_shown_and_let_pass(setup: Visitor, floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transform.held.CHANGED_FLOOR", 1)
+    office, jobs = floor.office, floor.page.site.jobs
+    told = good(setup, "mapping/add", tag="@status", field=r"Marketing\List Status")
+    assert "is not known" in told
+    assert "maxchimp plan" in told
+    said = "@status waits: its changed mapping would write to 3 entries in Maximizer, of 3 linked people"
+    jobs.latest = Job("the sync", "ADA", 0.0, result=office.sync(yes=False), running=False)
+    assert said in good(setup, "job")
+    assert "waits (see Runs)" in good(setup, "mapping")
+    shown = good(setup, "runs")
+    assert said in shown
+    assert "@status waits" in shown
+    assert said in good(setup, "runs/one", id=office.last.run_id)
+    plan = office.plan()
+    jobs.latest = Job("the plan", "ADA", 0.0, result=plan, running=False)
+    shown = good(setup, "job")
+    assert said in shown
+    assert "To do exactly this, what waits included, type SYNC" in shown
+    assert office.sync(yes=False, plan=plan["run"])["counts"]["held"] == 0  # what the form asks for
+    assert "waits" not in good(setup, "mapping")
+    assert "Changed mappings wait" not in good(setup, "runs")
 
 
 def test_the_newest_report_can_be_taken_along(setup: Visitor, floor: Floor, tmp_path: Path) -> None:
