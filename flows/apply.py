@@ -107,26 +107,26 @@ def _remember(db: Database, adopted: pd.DataFrame, pairs: pd.DataFrame) -> None:
 def _park(db: Database, run_id: int, connection_id: int, decided: ChangeSet, now: float) -> None:
     """Open what waits now, and close what was looked at and waits no longer, at least not for that reason."""
     rows = [_parking_row(row, run_id, now) for row in decided.parked.to_dict("records")]
-    over = [int(row["id"]) for row in _over(_waiting(db, connection_id), decided)]
-    parking.resolve(db, over)
+    closed = [int(row["id"]) for row in over(waiting(db, connection_id), decided)]
+    parking.resolve(db, closed)
     if rows:
         parking.park(db, connection_id, rows)
     parking.put_findings(db, connection_id, run_id, decided.findings, decided.evaluated)
 
 
-def _waiting(db: Database, connection_id: int) -> list[dict[Any, Any]]:
+def waiting(db: Database, connection_id: int) -> list[dict[Any, Any]]:
     states = ("open", "released")
     return [row for state in states for row in parking.open_rows(db, connection_id, state).to_dict("records")]
 
 
-def _over(waiting: list[dict[Any, Any]], decided: ChangeSet) -> list[dict[Any, Any]]:
+def over(stored: list[dict[Any, Any]], decided: ChangeSet) -> list[dict[Any, Any]]:
     """What was looked at and waits no longer, at least not for that reason."""
     still = {tuple(str(row[name]) for name in _REASON) for row in decided.parked[list(_REASON)].to_dict("records")}
     seen, held_back = set(decided.evaluated), set(decided.held_back)
     return [
         row
-        for row in waiting
-        if not seen.isdisjoint(_about(row))
+        for row in stored
+        if not seen.isdisjoint(about(row))
         and tuple(str(row[name]) for name in _REASON) not in still
         and not (row["rule"] == "R51" and f"{row['side']} {row['key']}" in held_back)
     ]
@@ -137,17 +137,17 @@ def still_waiting(db: Database, connection_id: int, decided: ChangeSet) -> pd.Da
 
     Columns side, key, contact_id, entry_id, reason, rule, remedy, since_at (NaN: it begins now).
     """
-    stored = _waiting(db, connection_id)
-    over = {row["id"] for row in _over(stored, decided)}
+    stored = waiting(db, connection_id)
+    closed = {row["id"] for row in over(stored, decided)}
     rows = [_parking_row(row, 0, float("nan")) for row in decided.parked.to_dict("records")]
     since = {tuple(str(row[name]) for name in _REASON): row["since_at"] for row in stored}
     # Released ones are tried again by the next sync: they wait for nobody.
-    rows += [row for row in stored if row["id"] not in over and row["state"] == "open"]
+    rows += [row for row in stored if row["id"] not in closed and row["state"] == "open"]
     listed = {}
     for row in rows:
         identity = tuple(str(row[name]) for name in _REASON)
-        about = row["evidence"] if isinstance(row["evidence"], dict) else {}
-        named = {name: str(about.get(name) or "") for name in ("contact_id", "entry_id")}
+        told = row["evidence"] if isinstance(row["evidence"], dict) else {}
+        named = {name: str(told.get(name) or "") for name in ("contact_id", "entry_id")}
         kept = {name: row[name] for name in ("side", "key", "reason", "rule", "remedy")}
         listed[identity] = {**kept, **named, "since_at": since.get(identity, row["since_at"])}
     columns = ["side", "key", "contact_id", "entry_id", "reason", "rule", "remedy", "since_at"]
@@ -155,7 +155,7 @@ def still_waiting(db: Database, connection_id: int, decided: ChangeSet) -> pd.Da
     return pd.DataFrame(list(listed.values()), columns=columns).astype(kinds)
 
 
-def _about(row: dict[Any, Any]) -> set[str]:
+def about(row: dict[Any, Any]) -> set[str]:
     """The records that a quarantine row is about, as ``ChangeSet.evaluated`` names them."""
     evidence = row["evidence"] if isinstance(row["evidence"], dict) else {}
     named = {f"member:{evidence.get('contact_id')}", f"entry:{evidence.get('entry_id')}"}

@@ -25,7 +25,7 @@ from extract import counterparts
 from extract.reading import Reading
 from flows import journal, pair, tally
 from flows.apply import apply, plan_notes, store_plan
-from flows.extracting import counted, read_both, shrunk
+from flows.extracting import counted, read_both, read_others, shrunk
 from flows.gather import Gathered, blanked, gather
 from flows.held import judged, told, writes
 from flows.judging import first_sync, judge_both, judge_plan, refusal, warm_up_checks
@@ -108,6 +108,7 @@ class Cycle:
                 stage("load", self.load)
                 self.finish("partial" if self.loaded.broken else "done", *self.loaded.broken[:1])
             except Blocked as refusal:
+                self.facts["blocked"] = {"by": refusal.reason, "remedy": refusal.remedy}
                 self.finish("blocked", refusal.message)
                 raise
             except MaxchimpError as error:
@@ -246,11 +247,7 @@ class Cycle:
         self.facts["read"] = {"mailchimp": self.members.rows, "maximizer": self.entries.rows}
         if self.full:
             self._check_absence()
-            if self.members.complete and self.entries.complete:
-                counterparts.confirm_missing(self.reading, counterparts.unread(self.reading, full=True))
-            counterparts.read_named(self.reading)
-        else:
-            counterparts.read_counterparts(self.reading)
+        read_others(self.reading, full=self.full, complete=self.members.complete and self.entries.complete)
 
     def _check_absence(self) -> None:
         """Refuse before thousands of point reads when a side is empty or has shrunk."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from sqlalchemy import Engine
@@ -18,6 +18,9 @@ from flows.person import NO, YES, Person, Row, flag_of, text_of
 from storage import changes
 from storage.connections import Connection
 from storage.engine import reading
+
+if TYPE_CHECKING:
+    from flows.forecast import Forecast
 
 OWN = {
     FLAG: "Sync with MailChimp",
@@ -50,7 +53,8 @@ def why(person: Person, connection: Connection, yes: str = YES, no: str = NO) ->
         row = person.waiting[0]
         about = f"{row['field']}: " if row["field"] else ""
         state = "partly" if person.link else "not"
-        return Verdict(state, f"Waits for a person: {about}{row['reason']}.", str(row["remedy"]), str(row["rule"]))
+        sentence = f"Waits for a person, number {row['id']} in quarantine: {about}{row['reason']}."
+        return Verdict(state, sentence, str(row["remedy"]), str(row["rule"]))
     if person.resting:
         sentence = "A write of the last run got no clear answer; it is looked up before anything else is written."
         return Verdict("waiting", sentence, "Nothing to do: the next run settles it.", "R36")
@@ -101,7 +105,7 @@ def _unlinked(person: Person, flag: str, connection: Connection) -> Verdict:
     if person.entry is None:
         return _member_alone(person)
     if flag != "Yes" and person.status == "subscribed":
-        return Verdict("waiting", "A subscriber has this address: the next run links both.", "", "R1")
+        return Verdict("waiting", "A subscriber has this address, and is not linked with this entry.", "", "R1")
     if flag != "Yes":
         shown = f"{flag}" if flag else "not set"
         return Verdict(
@@ -120,12 +124,12 @@ def _unlinked(person: Person, flag: str, connection: Connection) -> Verdict:
             "The person can sign up again, or somebody brings the contact back in Mailchimp.",
             "R18",
         )
-    return Verdict("waiting", "Not synchronised yet: the next run adds them.", "", "R3")
+    return Verdict("waiting", "Not synchronised yet: the next run looks at them.", "", "R3")
 
 
 def _member_alone(person: Person) -> Verdict:
     if person.status == "subscribed":
-        return Verdict("waiting", "A subscriber without an entry: the next run creates one.", "", "R10")
+        return Verdict("waiting", "A subscriber without an entry: the next run looks for one.", "", "R10")
     if person.member is None:
         return Verdict("not", "Nobody is known by that on either side.", "Check the address.", "")
     sentence = f"A member who is {person.status} and has no entry: only subscribers become entries."
@@ -203,7 +207,10 @@ def _done(row: Mapping[Any, Any]) -> Done:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Everything about one person, for people; ``to_json`` for scripts."""
+    """Everything about one person, for people; ``to_json`` for scripts.
+
+    ``next`` is ``forecast`` in words: of the next run; ``full``: of one that compares everything, if that is another.
+    """
 
     person: Person
     verdict: Verdict
@@ -211,6 +218,8 @@ class Explanation:
     fields: tuple[Row, ...] = ()
     next: tuple[str, ...] = ()
     done: tuple[Done, ...] = ()
+    forecast: Forecast | None = None
+    full: Forecast | None = None
 
     def to_json(self) -> dict[str, Any]:
         person, link = self.person, self.person.link or {}
@@ -231,4 +240,6 @@ class Explanation:
             "findings": [{name: row[name] for name in ("kind", "field", "problem")} for row in person.findings],
             "history": [asdict(done) for done in self.done],
             "next": list(self.next),
+            "forecast": self.forecast.to_json() if self.forecast else None,
+            "forecast_full": self.full.to_json() if self.full else None,
         }

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection as Database
 
 from domain import records
+from extract import counterparts
 from extract.entries import read_entries
 from extract.members import read_members
 from extract.reading import Read, Reading
@@ -38,6 +39,16 @@ def read_both(
         with ThreadPoolExecutor(len(jobs), thread_name_prefix="extract") as pool:
             answers = [future.result() for future in [pool.submit(job) for job in jobs]]
     return answers[0], answers[1]
+
+
+def read_others(reading: Reading, *, full: bool, complete: bool = True) -> None:
+    """The point reads that the decision needs beside that. ``complete``: who was not shown may be asked for as gone."""
+    if not full:
+        counterparts.read_counterparts(reading)
+        return
+    if complete:
+        counterparts.confirm_missing(reading, counterparts.unread(reading, full=True))
+    counterparts.read_named(reading)
 
 
 def counted(progress: Callable[[str], None], go_on: Callable[[], None]) -> Callable[[str, int], None]:

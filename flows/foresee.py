@@ -1,50 +1,104 @@
-"""What the next run would do with one person, decided by the very functions that a run decides with."""
+"""What the next run would do with one person, decided by the very functions that a run decides with.
+
+A run sees everybody. So whoever competes with the person is asked for as well (``flows.neighbours``), and the decision
+is made over all of them: a run's own steps, in a store in memory that holds these people only.
+"""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from typing import Any, cast
 
 import pandas as pd
-from sqlalchemy import Connection as Database
 from sqlalchemy import Engine
 
+from clients.mailchimp import Mailchimp
+from clients.maximizer import Maximizer
 from domain import records
 from domain.changeset import ChangeSet, Inputs, Policy
+from domain.errors import Blocked
 from domain.fields import FieldMapping
 from domain.records import PLACEHOLDER, Layout
-from domain.values import address_key
-from extract.reading import scope_of
-from flows import pair
-from flows.explain import OWN, Explanation, history, matched, remark, why
-from flows.gather import parked
-from flows.person import Person, Row, find
+from extract.reading import Reading
+from flows.apply import about, over, waiting
+from flows.asread import Entries, Members
+from flows.explain import Explanation, Verdict, history, matched, remark, why
+from flows.extracting import read_both, read_others
+from flows.forecast import Forecast, Halt, Step, Wait, beyond, halted, sentences, sharpened
+from flows.gather import gather
+from flows.judging import set_aside
+from flows.neighbours import Neighbours, neighbours
+from flows.person import Person, Row, find, remembered
 from flows.prepare import Prepared, check_identity, prepare
 from flows.services import Services
-from storage import held, links, parking
+from storage import changes, links
 from storage.connections import Connection
 from storage.engine import reading
+from storage.scratch import part_of
 from transform.decide import decide
-from transform.held import NewOptions, meanwhile
 
-OPERATIONS = {"create": "Create the", "update": "Update the", "rename": "Rename the", "revive": "Bring back the"}
-WAITS = "nothing before a person lets its changed mapping pass (R30): maxchimp plan"
-NOUNS = {"mailchimp": "member", "maximizer": "entry"}
+RUNS = {False: 1, True: 2}  # of the copy in memory: one that follows what changed, one that compares everything
 
 
 def explain(
     engine: Engine, connection: Connection, services: Services, who: str, *, now: Callable[[], float] = time.time
 ) -> list[Explanation]:
-    """Everybody meant by ``who`` (see ``flows.person.find``) with every field and what the next run would do."""
-    session = check_identity(connection, services)
-    pair.look(engine, connection.name, services, pair.both(connection, services, session), now)
+    """Everybody meant by ``who`` (see ``flows.person.find``) with every field and what the next run would do.
+
+    Where account or Address Book are others than those of the links, only what is remembered is told: whoever stands
+    there is somebody else. Blocked when that is nothing.
+    """
+    try:
+        check_identity(connection, services)
+    except Blocked as refusal:
+        known = remembered(engine, connection, who)
+        if not known:
+            raise
+        return [_stopped(engine, connection, person, Halt.of(refusal), _unseen(refusal)) for person in known]
     people = find(engine, connection, services, who)
-    prepared = prepare(engine, connection, services, keep=False) if people else None
-    return [explained(engine, connection, services, person, prepared, now=now) for person in people if prepared]
+    return told(engine, connection, services, people, identified=True, now=now)
+
+
+def _unseen(refusal: Blocked) -> Verdict:
+    return Verdict("partly", "Linked; how things stand cannot be looked at now.", f"{refusal.remedy}.", "R43")
+
+
+def told(
+    engine: Engine,
+    connection: Connection,
+    services: Services,
+    people: Sequence[Person],
+    *,
+    identified: bool = False,
+    now: Callable[[], float] = time.time,
+) -> list[Explanation]:
+    """These people with fields and future; what would stop the whole run is told in place of what it would do.
+
+    ``identified``: account and Address Book were looked at and are right.
+    """
+    if not people:
+        return []
+    try:
+        if not identified:
+            check_identity(connection, services)
+        prepared = prepare(engine, connection, services, keep=False)
+    except Blocked as refusal:
+        return [_stopped(engine, connection, person, Halt.of(refusal)) for person in people]
+    return [explained(engine, connection, services, person, prepared, now=now) for person in people]
+
+
+def _stopped(
+    engine: Engine, connection: Connection, person: Person, halt: Halt, verdict: Verdict | None = None
+) -> Explanation:
+    forecast = Forecast(full=bool(connection.full_reason), halted=halt)
+    verdict = verdict or sharpened(why(person, connection), forecast)
+    lines = tuple(sentences(forecast, person, verdict, None))
+    done = tuple(history(engine, connection, person))
+    return Explanation(person, verdict, matched(person), next=lines, done=done, forecast=forecast)
 
 
 def explained(
@@ -59,121 +113,281 @@ def explained(
     """One person with fields and future; a service that does not answer leaves these out."""
     layout = prepared.layout
     verdict = why(person, connection, layout.flag_yes, layout.flag_no)
-    told = (person, verdict, matched(person))
     done = tuple(history(engine, connection, person))
     if person.member_problem:
-        return Explanation(*told, done=done)
-    person = _whole(services, person, prepared)
-    inputs = _inputs(engine, connection, person, layout)
-    policy = Policy(
-        layout=layout,
-        settings=connection.settings,
-        today=datetime.fromtimestamp(now(), UTC).astimezone().date(),
-        full=bool(connection.full_reason) or prepared.changed,
-        unmapped_required=prepared.unmapped_required,
-    )
-    waits, new_options = _held(engine, connection)
-    policy = meanwhile(policy, waits, new_options)
-    decided = decide(inputs, policy)
-    fields = _fields(inputs, layout, person, decided, waits)
-    return Explanation(*told, fields, tuple(_next(decided, layout)), done)
+        unknown = f"Not known: Mailchimp could not be asked ({person.member_problem})."
+        return Explanation(person, verdict, matched(person), next=(unknown,), done=done)
+    looked = look(engine, connection, services, person, prepared, now=now)
+    scheduled, full = looked.forecast(full=False), looked.forecast(full=True)
+    forecast = full if bool(connection.full_reason) or prepared.changed else scheduled
+    verdict = sharpened(verdict, forecast)
+    lines = sentences(forecast, person, verdict, layout)
+    if forecast is scheduled and not forecast.halted:
+        lines += beyond(scheduled, full, person, layout)
+    return Explanation(
+        person, verdict, matched(person), looked.fields(forecast), tuple(lines), done, forecast,
+        full if forecast is scheduled else None,
+    )  # fmt: skip
 
 
-def _held(engine: Engine, connection: Connection) -> tuple[frozenset[str], NewOptions]:
-    """Fields whose changed mapping waits for a person, and options that are new (R30)."""
+def look(
+    engine: Engine,
+    connection: Connection,
+    services: Services,
+    person: Person,
+    prepared: Prepared,
+    *,
+    now: Callable[[], float] = time.time,
+) -> Look:
+    """Everything that is asked about one person, on both sides and in the store; ``Look`` asks nothing more."""
+    around = neighbours(engine, connection, services, prepared.layout, person)
     with reading(engine) as db:
-        return frozenset(held.waiting(db, connection.id)), held.new_options(db, connection.id)
+        left = changes.open_changes(db, connection.id)
+    near = left["contact_id"].isin([*around.members]) | left["entry_id"].isin([*around.entries])
+    today = datetime.fromtimestamp(now(), UTC).astimezone().date()
+    return Look(engine, connection, services, person, prepared, around, left[near], today, halted(engine, connection))
 
 
-def _whole(services: Services, person: Person, prepared: Prepared) -> Person:
-    """The entry with every mapped field."""
-    if person.entry is None:
-        return person
-    entry = services.maximizer.entry(scope_of(prepared.layout), *records.split_entry_id(person.entry_id))
-    return replace(person, entry=entry)
+@dataclass
+class Look:
+    """One person, everybody around them, and what a run would decide about them all.
 
+    ``left``: writes about these people without a clear answer. Nothing is read or asked any more but our own store.
+    """
 
-def _inputs(engine: Engine, connection: Connection, person: Person, layout: Layout) -> Inputs:
-    members = _wide("mailchimp", person.member, person.contact_id if person.link else "", layout)
-    entries = _wide("maximizer", person.entry, person.entry_id if person.link else "", layout)
-    ids = [int(person.link["id"])] if person.link else []
-    addresses = {*address_key(members["email"]), *address_key(entries["email1"])} - {""}
-    with reading(engine) as db:
-        ours = links.by_ids(db, ids)
-        waiting = parking.waiting_for(db, connection.id, [person.contact_id, person.entry_id])
-        return Inputs(
-            members=members,
-            entries=entries,
-            links=ours,
-            baselines=links.baselines(db, ids),
-            holders=links.holding(db, connection.id, addresses, set(entries["marker"]) - {""}),
-            parked=parked(waiting),
-            resting=frozenset(person.resting),
-            suppressed=_suppressed(db, connection, addresses, "forgotten", "erased"),
-            erased=_suppressed(db, connection, addresses, "erased"),
-            notes=links.last_notes(db, connection.id, [] if person.link else [person.contact_id or ""]),
+    engine: Engine
+    connection: Connection
+    services: Services
+    person: Person
+    prepared: Prepared
+    around: Neighbours
+    left: pd.DataFrame
+    today: date
+    halt: Halt | None
+    stored: list[Row] = field(default_factory=list)
+    decided: dict[bool, ChangeSet] = field(default_factory=dict)
+
+    def forecast(self, *, full: bool) -> Forecast:
+        """What a run does with the person: one that compares everything, or one that follows what changed."""
+        if not self.decided:
+            self._decide()
+        decided, person = self.decided[full], self.person
+        ours = _mine(decided.changes, person, decided.changes["target"])
+        steps = tuple(map(_step, decided.changes[ours].to_dict("records")))
+        pairs = decided.new_links[_mine(decided.new_links, person)] if len(decided.new_links) else decided.new_links
+        waits, over = _waits(self.stored, decided, person, steps)
+        return Forecast(
+            full=full,
+            steps=steps,
+            pairs=tuple((str(row["contact_id"]), str(row["entry_id"])) for row in pairs.to_dict("records")),
+            waits=waits,
+            over=over,
+            uncertain=tuple(dict.fromkeys(int(run) for run in self.left["run_id"])),
+            whole=self.around.whole,
+            halted=self.halt,
         )
 
+    def _decide(self) -> None:
+        """A run's own steps from what was read to what is decided, over a copy that holds these people only."""
+        around, prepared, connection = self.around, self.prepared, self.connection
+        keys = around.members, around.entries, around.addresses
+        with part_of(self.engine, connection.id, *keys) as copy:
+            for full, run in RUNS.items():
+                self._read(copy, run, full=full)
+            with reading(copy) as db:
+                gathered = {
+                    full: gather(
+                        db,
+                        connection.id,
+                        run,
+                        prepared.layout,
+                        frozenset({*self.left["contact_id"], *self.left["entry_id"]} - {""}),
+                        full=full,
+                        every=prepared.changed,
+                        again=prepared.changed and bool(connection.fingerprint),
+                    )
+                    for full, run in RUNS.items()
+                }
+                self.stored = [{str(k): v for k, v in row.items()} for row in waiting(db, connection.id)]
+        for full, one in gathered.items():
+            inputs, parked = self._judged(one.inputs)
+            decided = decide(inputs, self._policy(full))
+            if len(parked):
+                decided.parked = pd.concat([decided.parked, parked], ignore_index=True)
+            self.decided[full] = decided
 
-def _wide(side: str, row: Row | None, missing: str, layout: Layout) -> pd.DataFrame:
-    """One row as a run stages it; a linked record that is gone is a row that says so."""
+    def _read(self, copy: Engine, run: int, *, full: bool) -> None:
+        """As the run would read them: everybody, or who changed and whoever that makes it look for (R34)."""
+        reading = Reading(
+            engine=copy,
+            run_id=run,
+            connection_id=self.connection.id,
+            list_id=self.connection.list_id,
+            layout=self.prepared.layout,
+            mailchimp=cast(Mailchimp, Members(self.around.members)),
+            maximizer=cast(Maximizer, Entries(self.around.entries)),
+            buffer_ms=self.connection.settings.buffer_ms,
+        )
+        read_both(reading, self.connection, full=full, parallel=1, meanwhile=None)
+        read_others(reading, full=full)
+
+    def _judged(self, inputs: Inputs) -> tuple[Inputs, pd.DataFrame]:
+        """Without records that fail a check (R51)."""
+        from quality import failed_of_few
+
+        layout = self.prepared.layout
+        failed = [
+            failed_of_few("mailchimp", inputs.members, layout),
+            failed_of_few("maximizer", inputs.entries, layout),
+        ]
+        return set_aside(inputs, failed)
+
+    def _policy(self, full: bool) -> Policy:
+        return Policy(
+            layout=self.prepared.layout,
+            settings=self.connection.settings,
+            today=self.today,
+            full=full,
+            mailchimp_cursor=self.connection.mailchimp_cursor,
+            unmapped_required=self.prepared.unmapped_required,
+        )
+
+    def fields(self, forecast: Forecast) -> tuple[Row, ...]:
+        """One row per mapped field: both values now and when last seen, whose value it is, what is wrong with it."""
+        layout, person = self.prepared.layout, self.person
+        members = _wide("mailchimp", self.around.members.get(person.contact_id), layout)
+        entries = _wide("maximizer", self.around.entries.get(person.entry_id), layout)
+        with reading(self.engine) as db:
+            base = links.baselines(db, [int(person.link["id"])] if person.link else [])
+        return _fields(members, entries, base, layout, person, self.decided[forecast.full], forecast)
+
+
+def _wide(side: str, row: Row | None, layout: Layout) -> pd.DataFrame:
+    """One row as a run stages it, none where the record is not there."""
     tags = layout.member_tags if side == "mailchimp" else layout.entry_tags
     if row is None:
-        return records.unstage(records.missing(side, [missing] if missing else []), tags)
+        return records.unstage(records.missing(side, []), tags)
     wide = (records.members if side == "mailchimp" else records.entries)([row], layout)
     return records.unstage(records.stage(wide, side), tags)
 
 
-def _suppressed(db: Database, connection: Connection, addresses: set[str], *reasons: str) -> frozenset[str]:
-    return frozenset(key for key in addresses if parking.suppressed_as(db, connection.id, key) in reasons)
+def _mine(rows: pd.DataFrame, person: Person, targets: pd.Series | None = None) -> pd.Series:
+    """Rows that speak of the person's member or entry."""
+    keys = [key for key in (person.contact_id, person.entry_id) if key]
+    found = rows["contact_id"].isin(keys) | rows["entry_id"].isin(keys)
+    return found if targets is None else found | targets.isin([*keys, *(f"new:{key}" for key in keys)])
+
+
+def _step(row: Mapping[Any, Any]) -> Step:
+    side, op, target, contact_id, entry_id, rule = (
+        str(row[name]) for name in ("side", "op", "target", "contact_id", "entry_id", "rule")
+    )
+    items = json.loads(str(row["fields"]))["set"]
+    shown = tuple({name: str(item[name]) for name in ("field", "old", "new")}
+                  | {"rule": str(item["rule"] or row["rule"])} for item in items)  # fmt: skip
+    return Step(side, op, target, contact_id, entry_id, rule, shown)
+
+
+def _waits(
+    stored: Sequence[Row], decided: ChangeSet, person: Person, steps: Sequence[Step]
+) -> tuple[tuple[Wait, ...], tuple[int, ...]]:
+    """What waits for a person after this decision, and the numbers of what does no longer."""
+    keys = [key for key in (person.contact_id, person.entry_id) if key]
+    ours = {f"member:{person.contact_id}", f"entry:{person.entry_id}"} - {"member:", "entry:"}
+    ours |= {f"{noun}:new:{key}" for noun in ("member", "entry") for key in keys}
+    mine = [row for row in stored if not ours.isdisjoint(about(row))]
+    numbers = {_identity(row): int(row["id"]) for row in mine}
+    parked = decided.parked[decided.parked["key"].isin(keys)]
+    waits = {_identity(row): _wait(row, numbers.get(_identity(row))) for row in parked.to_dict("records")}
+    settled = {int(row["id"]) for row in over(list(mine), decided)}
+    tried = {(step.side, step.target) for step in steps}
+    for row in mine:
+        if int(row["id"]) not in settled and row["state"] == "open" and _identity(row) not in waits:
+            whole = row["rule"] == "R51" and not row["field"]
+            again = whole and (row["side"], row["key"]) in tried
+            waits[_identity(row)] = replace(_wait(row, int(row["id"])), retried=again)
+    return tuple(waits.values()), tuple(sorted(settled))
+
+
+def _identity(row: Mapping[Any, Any]) -> tuple[str, ...]:
+    return tuple(str(row[name]) for name in ("side", "key", "field", "reason"))
+
+
+def _wait(row: Mapping[Any, Any], number: int | None) -> Wait:
+    side, key, field_, reason, rule, remedy = (
+        str(row[name]) for name in ("side", "key", "field", "reason", "rule", "remedy")
+    )
+    return Wait(number, side, key, field_, reason, rule, remedy)
 
 
 # ---------------------------------------------------------------- in words
 
 
 def _fields(
-    inputs: Inputs, layout: Layout, person: Person, decided: ChangeSet, held: frozenset[str]
+    members: pd.DataFrame,
+    entries: pd.DataFrame,
+    baselines: pd.DataFrame,
+    layout: Layout,
+    person: Person,
+    decided: ChangeSet,
+    forecast: Forecast,
 ) -> tuple[Row, ...]:
-    """One row per mapped field: both values now, both when last seen, whose value it is, what is wrong with it."""
-    base = inputs.baselines.to_dict("records")[0] if len(inputs.baselines) else {}
+    base = baselines.to_dict("records")[0] if len(baselines) else {}
     seen = {name: json.loads(str(base.get(name) or "{}")) for name in ("mailchimp", "maximizer", "notes")}
-    planned = _planned(decided)
-    found: list[Mapping[Any, Any]] = [*person.findings, *decided.findings.to_dict("records")]
+    keys = [f"member:{person.contact_id}", f"entry:{person.entry_id}"]
+    mine = decided.findings[decided.findings["key"].isin(keys)]
+    found: list[Mapping[Any, Any]] = [*person.findings, *mine.to_dict("records")]
     problems = {
         str(row["field"]): remark(str(row["kind"]), str(row["problem"])) for row in found if row["kind"] != "protected"
     }
-    rows = [_address(inputs)]
+    rows = [_address(members, entries, person, forecast)]
     for mapping in layout.fields:
         tag = mapping.tag
         rows.append(
             {
                 "tag": tag,
                 "field": mapping.maximizer.name,
-                "mailchimp": _label(mapping, "mailchimp", _cell(inputs.members, tag)),
-                "maximizer": _label(mapping, "maximizer", _cell(inputs.entries, tag)),
+                "mailchimp": _label(mapping, "mailchimp", _cell(members, tag)),
+                "maximizer": _label(mapping, "maximizer", _cell(entries, tag)),
                 "seen_mailchimp": _label(mapping, "mailchimp", seen["mailchimp"].get(tag)),
                 "seen_maximizer": _label(mapping, "maximizer", seen["maximizer"].get(tag)),
                 "origin": _origin(mapping, str(seen["notes"].get(tag) or "")),
                 "problem": mapping.broken or problems.get(tag, ""),
-                "next": "; ".join(planned.get(tag, ())) or (WAITS if tag in held else ""),
+                "next": _next(forecast, person, tag, mapping),
             }
         )
     return tuple(rows)
 
 
-def _address(inputs: Inputs) -> Row:
-    link = inputs.links.to_dict("records")[0] if len(inputs.links) else {}
+def _address(members: pd.DataFrame, entries: pd.DataFrame, person: Person, forecast: Forecast) -> Row:
+    link = person.link
     return {
         "tag": "EMAIL",
         "field": "Email1",
-        "mailchimp": _cell(inputs.members, "email"),
-        "maximizer": _cell(inputs.entries, "email1"),
+        "mailchimp": _cell(members, "email"),
+        "maximizer": _cell(entries, "email1"),
         "seen_mailchimp": str(link.get("email") or "") if link else None,
         "seen_maximizer": str(link.get("email1") or "") if link else None,
         "origin": "",
         "problem": "",
-        "next": "",
+        "next": _next(forecast, person, "EMAIL"),
     }
+
+
+def _next(forecast: Forecast, person: Person, tag: str, mapping: FieldMapping | None = None) -> str:
+    """What becomes of one field, with the value; what another's record gives or takes is not told here (hazard S32)."""
+    lines = []
+    for step in forecast.steps:
+        if person.entry_id and step.entry_id not in ("", person.entry_id):
+            continue
+        for item in step.fields:
+            if item["field"] == tag:
+                value = _label(mapping, step.side, item["new"]) if mapping else item["new"]
+                side = step.side.capitalize()
+                lines.append(
+                    f"{value} is written to {side} ({item['rule']})" if value else f"emptied in {side} ({item['rule']})"
+                )
+    return "; ".join(lines)
 
 
 def _cell(frame: pd.DataFrame, name: str) -> str | None:
@@ -203,30 +417,3 @@ def _origin(mapping: FieldMapping, note: str) -> str:
     if mapping.one_way:
         return "read from Mailchimp only (R52)"
     return "protected: Mailchimp never changes this basic field (R12)" if mapping.protected else ""
-
-
-def _planned(decided: ChangeSet) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for row in decided.changes.to_dict("records"):
-        for item in json.loads(row["fields"])["set"]:
-            side = str(row["side"]).capitalize()
-            found.setdefault(str(item["field"]), []).append(f"written to {side} ({item.get('rule') or row['rule']})")
-    return found
-
-
-def _next(decided: ChangeSet, layout: Layout) -> list[str]:
-    """What the next run would do, a sentence each; one sentence when it is nothing."""
-    told = [_sentence(row, layout) for row in decided.changes.to_dict("records")]
-    told += [f"Set aside for a person: {row['reason']} ({row['rule']})." for row in decided.parked.to_dict("records")]
-    if len(decided.new_links) and not any("Create" in line for line in told):
-        told.insert(0, "Link the member and the entry.")
-    return told or ["Nothing: both sides are as they should be, or nothing may be written."]
-
-
-def _sentence(row: Mapping[Any, Any], layout: Layout) -> str:
-    names = {mapping.tag: mapping.maximizer.name for mapping in layout.fields}
-    items = [str(item["field"]) for item in json.loads(row["fields"])["set"]]
-    side = str(row["side"])
-    shown = [OWN.get(item, item if side == "mailchimp" else names.get(item, item)) for item in items]
-    fields = f": {', '.join(dict.fromkeys(shown))}" if shown else ""
-    return f"{OPERATIONS[str(row['op'])]} {NOUNS[side]}{fields} ({row['rule']})."

@@ -103,7 +103,8 @@ def _found(engine: Engine, connection: Connection, services: Services, who: str)
         member = hits[0] if hits else None
     link = _link(engine, connection, contact_id=str(member["contact_id"])) if member else None
     if link:
-        return [_of_link(engine, connection, services, link, member)]
+        ours = _of_link(engine, connection, services, link, member)
+        return [ours, *(_others(engine, connection, services, who, ours) if "@" in who else [])]
     queries = [by_email([who])] if "@" in who else []
     if connection.marker_ref:
         marks = [str(member["unique_email_id"])] if member and member.get("unique_email_id") else []
@@ -119,6 +120,34 @@ def _found(engine: Engine, connection: Connection, services: Services, who: str)
         people.append(_of_link(engine, connection, services, linked) if linked else _known(engine, connection, found))
     alone = _known(engine, connection, Person(None, member, None, member_problem=problem))
     return people or ([alone] if member else [])
+
+
+def _others(engine: Engine, connection: Connection, services: Services, email: str, known: Person) -> list[Person]:
+    """Entries with the address of a linked member that are not its own."""
+    found = []
+    for row in services.maximizer.find(_scope(connection), by_email([email])):
+        entry_id, same = records.entry_id(row), text_of(row, "Email1").casefold() == email.casefold()
+        if same and entry_id != known.entry_id:
+            link = _link(engine, connection, entry_id=entry_id)
+            other = _of_link(engine, connection, services, link) if link else None
+            found.append(other or _known(engine, connection, Person(row, None, None, entry_id)))
+    return found
+
+
+def remembered(engine: Engine, connection: Connection, who: str) -> list[Person]:
+    """Linked people as our store knows them; neither service is asked."""
+    number = re.fullmatch(r"(?:link\s+)?(\d{1,18})", who.strip(), re.IGNORECASE)
+    with reading(engine) as db:
+        ids = set(links.named(db, connection.id, [who.strip()]).values()) | ({int(number[1])} if number else set())
+        rows = links.by_ids(db, ids)
+        if "@" in who:
+            rows = links.holding(db, connection.id, [who.strip().lower()], [])
+    ours = [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+    return [
+        _known(engine, connection, Person(link=row, entry_id=str(row["entry_id"])))
+        for row in ours
+        if row["connection_id"] == connection.id and row["state"] != "ended"
+    ]
 
 
 def _of_link(

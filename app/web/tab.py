@@ -11,7 +11,6 @@ from app.web.tokens import LIFE, Pass, as_setup
 from domain.errors import Blocked, BrokenAnswer, Misconfigured, NotFound, Refused
 from flows import activity, explain, foresee, person
 from flows.describe import address_book, find_flag, find_marker
-from flows.prepare import prepare
 from flows.upcoming import next_run
 from flows.viewer import NO_RIGHT, Launch, administers, confirm
 
@@ -248,8 +247,7 @@ def fields(site: Site, who: Pass, given: Nothing) -> Answer:
     """Field by field, and what the next run would do: as ``maxchimp explain`` tells it."""
     connection = site.known
     found = _person(site, who.entry)
-    prepared = prepare(site.engine, connection, site.services, keep=False)
-    told = foresee.explained(site.engine, connection, site.services, found, prepared, now=site.now)
+    (told,) = foresee.told(site.engine, connection, site.services, [found], now=site.now)
     return words.render("fields", told=told)
 
 

@@ -13,7 +13,7 @@ import pytest
 from domain.changeset import FINDING
 from domain.errors import Blocked
 from domain.records import Layout, cells, entries, members, missing, stage, unstage
-from quality import judge_snapshot
+from quality import failed_of_few, judge_snapshot
 from quality.checks import FAILED
 
 FramesOf = Callable[..., pd.DataFrame]
@@ -68,6 +68,8 @@ def test_r51_an_unsound_record_is_put_aside_alone(
     assert verdict.findings.empty
     broken = [result for result in verdict.results if not result["success"]]
     assert [(r["column"], r["unexpected"], r["mandatory"]) for r in broken] == [(column, 1, True)]
+    by_hand = failed_of_few(side, frame, layout)
+    assert by_hand.to_numpy().tolist() == verdict.failed_rows.to_numpy().tolist()
 
 
 @pytest.mark.parametrize(
@@ -86,6 +88,7 @@ def test_r1_r3_every_lawful_state_passes(
     side: Any, column: str, good: str, of_side: dict[Any, FramesOf], layout: Layout
 ) -> None:
     assert all(r["success"] for r in judge_snapshot(side, of_side[side](**{column: good}), layout).results)
+    assert failed_of_few(side, of_side[side](**{column: good}), layout).empty
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_r48_other_reasons(floor: Floor) -> None:
     office.mailchimp.archive(floor.members["both"])
     assert "no longer on the list" in words(shown(floor, "both"))
     office.maximizer.edit(floor.keys["plain"], {r"MailChimp\Sync with MailChimp": "Yes"})
-    assert "the next run adds them" in words(shown(floor, "plain"))
+    assert "the next run looks at them" in words(shown(floor, "plain"))
     office.subscribe("plain@birchmail.test", "Plain", "Reed")
     assert "Waiting for the next run" in words(shown(floor, "plain"))
 
