@@ -102,7 +102,8 @@ def sentences(told: Forecast, person: Person, verdict: Verdict, layout: Layout |
     """What the run would do, a sentence each, and why it is nothing if it is."""
     lines = []
     if told.halted:
-        lines.append(f"Nothing before this is settled: {told.halted.message}. To do: {told.halted.remedy}.")
+        remedy = f" To do: {told.halted.remedy}." if told.halted.remedy else ""
+        lines.append(f"Nothing before this is settled: {told.halted.message}.{remedy}")
     if told.uncertain:
         named = " and ".join(f"run {number}" for number in told.uncertain)
         lines.append(
@@ -116,9 +117,7 @@ def sentences(told: Forecast, person: Person, verdict: Verdict, layout: Layout |
     if told.halted and told.steps:
         done.insert(0, "After that, as things are now:")
     if not told.whole:
-        done.append(
-            "More people share an address or a MailChimp ID with this one than one look can ask for: see a plan."
-        )
+        done.append("Not everybody who could be this person was asked for: `maxchimp plan` looks at all of them.")
     return lines + done
 
 
@@ -137,7 +136,7 @@ def sharpened(verdict: Verdict, told: Forecast) -> Verdict:
     if verdict.state != "waiting" or verdict.rule not in ("R1", "R3", "R10") or told.uncertain:
         return verdict
     if told.halted:
-        return Verdict("not", f"Not synchronised: {told.halted.message}.", told.halted.remedy, verdict.rule)
+        return replace(verdict, sentence=f"Not synchronised: {told.halted.message}.", remedy=f"{told.halted.remedy}.")
     if told.pairs:
         return replace(verdict, sentence="Found on both sides: the next run links them.")
     made = [NOUNS[step.side] for step in told.steps if step.op == "create"]

@@ -192,7 +192,8 @@ class _Search:
     def look_at_changed(self) -> bool:
         """Whether a member changed since the last run names an entry here by its number, which no search finds (R7)."""
         free, cursor = self._free(), self.connection.mailchimp_cursor
-        if not free or not cursor:
+        if not free or not cursor:  # before the first sync that is anybody
+            self.found.whole = self.found.whole and not free
             return False
         if self.changed is None:
             if not self._may_call():
