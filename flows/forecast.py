@@ -88,7 +88,7 @@ def halted(engine: Engine, connection: Connection) -> Halt | None:
     if not connection.synced:
         remedy = "look at it with: maxchimp plan; then let it pass with: maxchimp sync --yes"
         return Halt("first-sync", "the first sync of the connection has not been let through", remedy)
-    ended = [run for run in runs.latest(engine, connection.id, 10) if run.kind != "report" and run.state != "running"]
+    ended = [run for run in runs.latest(engine, connection.id, 5) if run.kind != "report" and run.state != "running"]
     told = ended[0].facts.get("blocked") or {} if ended and ended[0].state == "blocked" else {}
     if told.get("by") not in GUARDS:
         return None
@@ -131,13 +131,13 @@ def beyond(scheduled: Forecast, full: Forecast, person: Person, layout: Layout) 
     ]  # fmt: skip
 
 
-def sharpened(verdict: Verdict, told: Forecast) -> Verdict:
+def sharpened(verdict: Verdict, told: Forecast, person: Person) -> Verdict:
     """The verdict over a newcomer, who looks well when looked at alone, with what is known of everybody around."""
     if verdict.state != "waiting" or verdict.rule not in ("R1", "R3", "R10") or told.uncertain:
         return verdict
     if told.halted:
         return replace(verdict, sentence=f"Not synchronised: {told.halted.message}.", remedy=f"{told.halted.remedy}.")
-    if told.pairs:
+    if any(person.entry_id in ("", entry_id) for _, entry_id in told.pairs):
         return replace(verdict, sentence="Found on both sides: the next run links them.")
     made = [NOUNS[step.side] for step in told.steps if step.op == "create"]
     if made:
@@ -145,7 +145,8 @@ def sharpened(verdict: Verdict, told: Forecast) -> Verdict:
     if told.waits:
         first = told.waits[0]
         return Verdict("not", f"Waits for a person: {first.reason}.", first.remedy, first.rule)
-    return verdict if told.steps or not told.whole else replace(verdict, state="not")
+    ours = [step for step in told.steps if not person.entry_id or step.entry_id == person.entry_id]
+    return verdict if ours or not told.whole else replace(verdict, state="not")
 
 
 def _paired(told: Forecast, person: Person) -> list[str]:

@@ -95,7 +95,7 @@ def _stopped(
     engine: Engine, connection: Connection, person: Person, halt: Halt, verdict: Verdict | None = None
 ) -> Explanation:
     forecast = Forecast(full=bool(connection.full_reason), halted=halt)
-    verdict = verdict or sharpened(why(person, connection), forecast)
+    verdict = verdict or sharpened(why(person, connection), forecast, person)
     lines = tuple(sentences(forecast, person, verdict, None))
     done = tuple(history(engine, connection, person))
     return Explanation(person, verdict, matched(person), next=lines, done=done, forecast=forecast)
@@ -120,7 +120,7 @@ def explained(
     looked = look(engine, connection, services, person, prepared, now=now)
     scheduled, full = looked.forecast(full=False), looked.forecast(full=True)
     forecast = full if bool(connection.full_reason) or prepared.changed else scheduled
-    verdict = sharpened(verdict, forecast)
+    verdict = sharpened(verdict, forecast, person)
     lines = sentences(forecast, person, verdict, layout)
     if forecast is scheduled and not forecast.halted:
         lines += beyond(scheduled, full, person, layout)

@@ -24,7 +24,7 @@ from quality.people import CLASSES
 from storage import leases
 
 # So many of them fit into a normal run.
-NUMBER = int(os.environ.get("MAXCHIMP_FORECASTS", "8"))
+NUMBER = int(os.environ.get("MAXCHIMP_FORECASTS", "4"))
 
 
 class Hall:

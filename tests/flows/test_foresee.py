@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from floor import Floor, furnish
-from harness import office
+from harness import MARKER, office
 
 from domain.errors import Blocked
 from flows import foresee
@@ -263,3 +263,22 @@ def test_a_mailchimp_that_does_not_answer_is_no_forecast(floor: Floor) -> None:
 
 def _place(floor: Floor) -> tuple[Any, Any, Any]:
     return floor.office.engine, floor.office.connection, floor.office.services()
+
+
+def test_an_entry_beside_the_one_that_is_meant_is_not_linked(floor: Floor) -> None:
+    """The MailChimp ID leads elsewhere: who only shares the address hears of it, and of nobody's values."""
+    office = floor.office
+    contact_id = office.subscribe("torn@birchmail.test", "Torn", "Reed")
+    uid = office.member(contact_id)["unique_email_id"]
+    marked = office.add("One", "Reed", "torn@birchmail.test", udfs={MARKER: uid, r"Marketing\Reference": "R-7"})
+    beside = office.add("Two", "Reed", "other@birchmail.test")
+    office.maximizer.edit(beside, {"Email2": "torn@birchmail.test"})
+    one = told(floor, "#".join(map(str, marked)))
+    assert one.next[0] == "Link the member and the entry."
+    assert one.verdict.sentence == "Found on both sides: the next run links them."
+    assert {row["tag"]: row["next"] for row in one.fields}["REF"] == "R-7 is written to Mailchimp (R31)"
+    office.maximizer.edit(beside, {"Email1": "torn@birchmail.test"})
+    one = told(floor, "#".join(map(str, beside)))
+    assert one.verdict.state == "not"
+    assert "Link the member and the entry." not in one.next
+    assert {row["next"] for row in one.fields} == {""}
