@@ -18,16 +18,14 @@ from sqlalchemy import Engine
 
 from clients.mailchimp import Mailchimp
 from clients.maximizer import Maximizer
-from domain import records
 from domain.changeset import ChangeSet, Inputs, Policy
 from domain.errors import Blocked
-from domain.fields import FieldMapping
-from domain.records import PLACEHOLDER, Layout
 from extract.reading import Reading
 from flows.apply import about, over, waiting
 from flows.asread import Entries, Members
-from flows.explain import Explanation, Verdict, history, matched, remark, why
+from flows.explain import Explanation, Verdict, history, matched, why
 from flows.extracting import read_both, read_others
+from flows.fieldwise import rows_of, wide
 from flows.forecast import Forecast, Halt, Step, Wait, beyond, halted, sentences, sharpened
 from flows.gather import gather
 from flows.judging import set_aside
@@ -255,20 +253,11 @@ class Look:
     def fields(self, forecast: Forecast) -> tuple[Row, ...]:
         """One row per mapped field: both values now and when last seen, whose value it is, what is wrong with it."""
         layout, person = self.prepared.layout, self.person
-        members = _wide("mailchimp", self.around.members.get(person.contact_id), layout)
-        entries = _wide("maximizer", self.around.entries.get(person.entry_id), layout)
+        members = wide("mailchimp", self.around.members.get(person.contact_id), layout)
+        entries = wide("maximizer", self.around.entries.get(person.entry_id), layout)
         with reading(self.engine) as db:
             base = links.baselines(db, [int(person.link["id"])] if person.link else [])
-        return _fields(members, entries, base, layout, person, self.decided[forecast.full], forecast)
-
-
-def _wide(side: str, row: Row | None, layout: Layout) -> pd.DataFrame:
-    """One row as a run stages it, none where the record is not there."""
-    tags = layout.member_tags if side == "mailchimp" else layout.entry_tags
-    if row is None:
-        return records.unstage(records.missing(side, []), tags)
-    wide = (records.members if side == "mailchimp" else records.entries)([row], layout)
-    return records.unstage(records.stage(wide, side), tags)
+        return rows_of(members, entries, base, layout, person, self.decided[forecast.full], forecast)
 
 
 def _mine(rows: pd.DataFrame, person: Person, targets: pd.Series | None = None) -> pd.Series:
@@ -318,102 +307,3 @@ def _wait(row: Mapping[Any, Any], number: int | None) -> Wait:
         str(row[name]) for name in ("side", "key", "field", "reason", "rule", "remedy")
     )
     return Wait(number, side, key, field_, reason, rule, remedy)
-
-
-# ---------------------------------------------------------------- in words
-
-
-def _fields(
-    members: pd.DataFrame,
-    entries: pd.DataFrame,
-    baselines: pd.DataFrame,
-    layout: Layout,
-    person: Person,
-    decided: ChangeSet,
-    forecast: Forecast,
-) -> tuple[Row, ...]:
-    base = baselines.to_dict("records")[0] if len(baselines) else {}
-    seen = {name: json.loads(str(base.get(name) or "{}")) for name in ("mailchimp", "maximizer", "notes")}
-    keys = [f"member:{person.contact_id}", f"entry:{person.entry_id}"]
-    mine = decided.findings[decided.findings["key"].isin(keys)]
-    found: list[Mapping[Any, Any]] = [*person.findings, *mine.to_dict("records")]
-    problems = {
-        str(row["field"]): remark(str(row["kind"]), str(row["problem"])) for row in found if row["kind"] != "protected"
-    }
-    rows = [_address(members, entries, person, forecast)]
-    for mapping in layout.fields:
-        tag = mapping.tag
-        rows.append(
-            {
-                "tag": tag,
-                "field": mapping.maximizer.name,
-                "mailchimp": _label(mapping, "mailchimp", _cell(members, tag)),
-                "maximizer": _label(mapping, "maximizer", _cell(entries, tag)),
-                "seen_mailchimp": _label(mapping, "mailchimp", seen["mailchimp"].get(tag)),
-                "seen_maximizer": _label(mapping, "maximizer", seen["maximizer"].get(tag)),
-                "origin": _origin(mapping, str(seen["notes"].get(tag) or "")),
-                "problem": mapping.broken or problems.get(tag, ""),
-                "next": _next(forecast, person, tag, mapping),
-            }
-        )
-    return tuple(rows)
-
-
-def _address(members: pd.DataFrame, entries: pd.DataFrame, person: Person, forecast: Forecast) -> Row:
-    link = person.link
-    return {
-        "tag": "EMAIL",
-        "field": "Email1",
-        "mailchimp": _cell(members, "email"),
-        "maximizer": _cell(entries, "email1"),
-        "seen_mailchimp": str(link.get("email") or "") if link else None,
-        "seen_maximizer": str(link.get("email1") or "") if link else None,
-        "origin": "",
-        "problem": "",
-        "next": _next(forecast, person, "EMAIL"),
-    }
-
-
-def _next(forecast: Forecast, person: Person, tag: str, mapping: FieldMapping | None = None) -> str:
-    """What becomes of one field, with the value; what another's record gives or takes is not told here (hazard S32)."""
-    lines = []
-    for step in forecast.steps:
-        if person.entry_id and step.entry_id not in ("", person.entry_id):
-            continue
-        for item in step.fields:
-            if item["field"] == tag:
-                value = _label(mapping, step.side, item["new"]) if mapping else item["new"]
-                side = step.side.capitalize()
-                lines.append(
-                    f"{value} is written to {side} ({item['rule']})" if value else f"emptied in {side} ({item['rule']})"
-                )
-    return "; ".join(lines)
-
-
-def _cell(frame: pd.DataFrame, name: str) -> str | None:
-    if not len(frame) or name not in frame or pd.isna(frame[name].iloc[0]):
-        return None
-    return str(frame[name].iloc[0])
-
-
-def _label(mapping: FieldMapping, side: str, value: Any) -> str | None:
-    """Option keys as people call them."""
-    options = (mapping.mailchimp if side == "mailchimp" else mapping.maximizer).options
-    if value is None or not value or not options:
-        return None if value is None else str(value)
-    names: dict[str, str] = {option.key: option.label for option in options}
-    text = str(value)
-    keys = json.loads(text) if text.startswith("[") else [text]
-    return ", ".join(names.get(str(key), str(key)) for key in keys)
-
-
-def _origin(mapping: FieldMapping, note: str) -> str:
-    if note.startswith(PLACEHOLDER):
-        return "Mailchimp's value is a placeholder of ours (R23)"
-    if note == records.MAILCHIMP_WAITS:
-        return "Mailchimp's value waits: Maximizer cannot hold it (R28)"
-    if note == records.MAXIMIZER_WAITS:
-        return "Maximizer's value waits: Mailchimp cannot hold it (R28)"
-    if mapping.one_way:
-        return "read from Mailchimp only (R52)"
-    return "protected: Mailchimp never changes this basic field (R12)" if mapping.protected else ""

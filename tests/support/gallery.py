@@ -16,7 +16,7 @@ PLAN, REF = r"Marketing\Plan", r"Marketing\Reference"
 LINKED = (
     "calm", "both", "gone", "mute", "quiet", "renamed", "taken", "moved", "away", "blank", "leaver", "archived",
     "shelved", "deleted", "erasable", "lost", "missing", "returned", "revived", "parted", "converted", "copied",
-    "protected", "withheld", "locked", "ignored", "unsound", "twice", "unsure", "widow",
+    "protected", "withheld", "locked", "ignored", "unsound", "twice", "unsure", "widow", "barred",
 )  # fmt: skip
 
 
@@ -92,6 +92,9 @@ class Gallery:
                 parking.suppress(db, office.connection.id, self.mail(reason), reason, office.clock.now())
             self.enter(reason)
         self.sign_up("erased")
+        with begin(office.engine) as db:
+            parking.suppress(db, office.connection.id, self.mail("stays-away"), "erased", office.clock.now())
+        self.sign_up("stays-away")
         audience, member = office.mailchimp.locate(self.members["unsound"])
         audience.put(replace(member, email="no address", last_changed=int(office.clock.now())))
         office.maximizer.protect([self.keys["locked"]])
@@ -105,8 +108,10 @@ class Gallery:
         office.sync()
 
     def _unclear(self) -> None:
-        """A write without an answer."""
+        """A write without an answer, and one refused for the first time, which may pass."""
         office = self.office
+        office.maximizer.protect([self.keys["barred"]])
+        office.mailchimp.edit(self.members["barred"], {"REF": "R-2"})
         office.maximizer.edit(self.keys["unsure"], {REF: "R-9"})
         office.doors["mailchimp"].faults.at("mailchimp", 1, "timeout-before", "PATCH member", 9)
         with contextlib.suppress(Incomplete):
