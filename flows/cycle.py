@@ -327,7 +327,6 @@ class Cycle:
         self.decided.tallies["held"] = writes(self.facts["held"])
         self.counts = self.decided.counted()
         self.facts |= tally.decided(self.decided)
-        self.facts |= tally.decided(self.decided)
 
     def _decided(self, policy: Policy) -> ChangeSet:
         decided = decide(self.inputs, policy)

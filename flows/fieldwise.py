@@ -16,6 +16,8 @@ from flows.explain import remark
 from flows.forecast import Forecast
 from flows.person import Person, Row
 
+WAITS = "nothing before a person lets its changed mapping pass (R30): maxchimp plan"
+
 
 def wide(side: str, row: Row | None, layout: Layout) -> pd.DataFrame:
     """One row as a run stages it, none where the record is not there."""
@@ -34,8 +36,12 @@ def rows_of(
     person: Person,
     decided: ChangeSet,
     forecast: Forecast,
+    held: frozenset[str],
 ) -> tuple[Row, ...]:
-    """One row per mapped field. ``members``, ``entries``: the person's own (``wide``), none or one row each."""
+    """One row per mapped field. ``members``, ``entries``: the person's own (``wide``), none or one row each.
+
+    ``held``: fields whose changed mapping waits for a person (R30).
+    """
     base = baselines.to_dict("records")[0] if len(baselines) else {}
     seen = {name: json.loads(str(base.get(name) or "{}")) for name in ("mailchimp", "maximizer", "notes")}
     keys = [f"member:{person.contact_id}", f"entry:{person.entry_id}"]
@@ -57,7 +63,7 @@ def rows_of(
                 "seen_maximizer": _label(mapping, "maximizer", seen["maximizer"].get(tag)),
                 "origin": _origin(mapping, str(seen["notes"].get(tag) or "")),
                 "problem": mapping.broken or problems.get(tag, ""),
-                "next": _next(forecast, person, tag, mapping),
+                "next": _next(forecast, person, tag, mapping) or (WAITS if tag in held else ""),
             }
         )
     return tuple(rows)

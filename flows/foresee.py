@@ -21,6 +21,7 @@ from clients.maximizer import Maximizer
 from domain.changeset import ChangeSet, Inputs, Policy
 from domain.errors import Blocked
 from extract.reading import Reading
+from flows import pair
 from flows.apply import about, over, waiting
 from flows.asread import Entries, Members
 from flows.explain import Explanation, Verdict, history, matched, why
@@ -33,11 +34,12 @@ from flows.neighbours import Neighbours, neighbours
 from flows.person import Person, Row, find, remembered
 from flows.prepare import Prepared, check_identity, prepare
 from flows.services import Services
-from storage import changes, links
+from storage import changes, held, links
 from storage.connections import Connection
 from storage.engine import reading
 from storage.scratch import part_of
 from transform.decide import decide
+from transform.held import NewOptions, meanwhile
 
 RUNS = {False: 1, True: 2}  # of the copy in memory: one that follows what changed, one that compares everything
 
@@ -51,7 +53,7 @@ def explain(
     there is somebody else. Blocked when that is nothing.
     """
     try:
-        check_identity(connection, services)
+        _identify(engine, connection, services, now)
     except Blocked as refusal:
         known = remembered(engine, connection, who)
         if not known:
@@ -59,6 +61,12 @@ def explain(
         return [_stopped(engine, connection, person, Halt.of(refusal), _unseen(refusal)) for person in known]
     people = find(engine, connection, services, who)
     return told(engine, connection, services, people, identified=True, now=now)
+
+
+def _identify(engine: Engine, connection: Connection, services: Services, now: Callable[[], float]) -> None:
+    """Account and Address Book are those of the links, and no other connection's (R36, R43); else Blocked."""
+    session = check_identity(connection, services)
+    pair.look(engine, connection.name, services, pair.both(connection, services, session), now)
 
 
 def _unseen(refusal: Blocked) -> Verdict:
@@ -82,7 +90,7 @@ def told(
         return []
     try:
         if not identified:
-            check_identity(connection, services)
+            _identify(engine, connection, services, now)
         prepared = prepare(engine, connection, services, keep=False)
     except Blocked as refusal:
         return [_stopped(engine, connection, person, Halt.of(refusal)) for person in people]
@@ -141,16 +149,22 @@ def look(
     around = neighbours(engine, connection, services, prepared.layout, person)
     with reading(engine) as db:
         left = changes.open_changes(db, connection.id)
+        sound = {mapping.tag for mapping in prepared.layout.fields if not mapping.broken}
+        changed = {tag: found is not None for tag, found in held.changed(db, connection.id).items() if tag in sound}
+        options = held.new_options(db, connection.id)
     near = left["contact_id"].isin([*around.members]) | left["entry_id"].isin([*around.entries])
     today = datetime.fromtimestamp(now(), UTC).astimezone().date()
-    return Look(engine, connection, services, person, prepared, around, left[near], today, halted(engine, connection))
+    halt = halted(engine, connection)
+    return Look(engine, connection, services, person, prepared, around, left[near], today, halt, changed, options)
 
 
 @dataclass
 class Look:
     """One person, everybody around them, and what a run would decide about them all.
 
-    ``left``: writes about these people without a clear answer. Nothing is read or asked any more but our own store.
+    ``left``: writes about these people without a clear answer. ``changed``: mappings that no run has taken in, and
+    whether the last full one made them wait; ``options``: new ones (R30). Nothing is read or asked any more but our own
+    store.
     """
 
     engine: Engine
@@ -162,6 +176,8 @@ class Look:
     left: pd.DataFrame
     today: date
     halt: Halt | None
+    changed: dict[str, bool]
+    options: NewOptions
     stored: list[Row] = field(default_factory=list)
     decided: dict[bool, ChangeSet] = field(default_factory=dict)
 
@@ -201,7 +217,7 @@ class Look:
                         prepared.layout,
                         frozenset({*self.left["contact_id"], *self.left["entry_id"]} - {""}),
                         full=full,
-                        every=prepared.changed,
+                        every=prepared.changed or (full and bool(self.changed)),
                         again=prepared.changed and bool(connection.fingerprint),
                     )
                     for full, run in RUNS.items()
@@ -241,14 +257,18 @@ class Look:
         return set_aside(inputs, failed)
 
     def _policy(self, full: bool) -> Policy:
-        return Policy(
+        policy = Policy(
             layout=self.prepared.layout,
             settings=self.connection.settings,
             today=self.today,
             full=full,
             mailchimp_cursor=self.connection.mailchimp_cursor,
             unmapped_required=self.prepared.unmapped_required,
+            changed=frozenset(self.changed),
         )
+        # Only a full run judges a changed mapping, and by everybody: what waited in the last one is taken to wait.
+        waits = {tag for tag, held_back in self.changed.items() if held_back or not full}
+        return meanwhile(policy, waits if self.connection.synced else (), self.options)
 
     def fields(self, forecast: Forecast) -> tuple[Row, ...]:
         """One row per mapped field: both values now and when last seen, whose value it is, what is wrong with it."""
@@ -257,7 +277,8 @@ class Look:
         entries = wide("maximizer", self.around.entries.get(person.entry_id), layout)
         with reading(self.engine) as db:
             base = links.baselines(db, [int(person.link["id"])] if person.link else [])
-        return rows_of(members, entries, base, layout, person, self.decided[forecast.full], forecast)
+        waits = self._policy(forecast.full).held
+        return rows_of(members, entries, base, layout, person, self.decided[forecast.full], forecast, waits)
 
 
 def _mine(rows: pd.DataFrame, person: Person, targets: pd.Series | None = None) -> pd.Series:
