@@ -78,7 +78,7 @@ def as_made_before(first: Office, twin: Office) -> Connection:
         connections.put_mapping(first.engine, row.id, mapping)
     with begin(first.engine) as db:
         db.exec_driver_sql("DROP TABLE claim")
-        db.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0004'")
+        db.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0006'")
     schema.migrate(first.engine)
     return twin.connection
 
@@ -293,7 +293,7 @@ def test_r36_an_older_store_does_not_know_the_servers(first: Office) -> None:
     far.setup()
     with begin(first.engine) as db:
         db.exec_driver_sql("DROP TABLE claim")
-        db.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0004'")
+        db.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0006'")
     schema.migrate(first.engine)
     told = refused(far.sync, "may be that of the connection 'default'")
     assert "maxchimp setup;" in told.remedy
