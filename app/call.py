@@ -6,6 +6,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import unquote, urlsplit
@@ -16,6 +17,8 @@ from app import show
 from app.doors import guarded
 from app.progress import Progress
 from domain.errors import Misconfigured
+from domain.facts import about
+from domain.quoting import quoted
 from flows import logs
 
 if TYPE_CHECKING:
@@ -80,8 +83,7 @@ class Call:
         found = connections.find(self.store, self.settings.connection)
         if found is None:
             name = self.settings.connection
-            remedy = "run: maxchimp setup" + ("" if name == "default" else f" --connection {name}")
-            raise Misconfigured(f"the connection {name!r} has not been set up", remedy=remedy)
+            raise Misconfigured(f"the connection {quoted(name)} has not been set up", remedy="run: maxchimp setup")
         return found
 
     @cached_property
@@ -172,7 +174,9 @@ def _door(body: Body) -> Callable[..., int]:
             finally:
                 call.close()
 
-        return guarded(told, as_json=call.as_json)
+        # Without a name it is the usual connection, which no command in a message has to name.
+        with about(connection=call.name) if call.name else nullcontext():
+            return guarded(told, as_json=call.as_json)
 
     made: Any = door
     made.__signature__ = signature.replace(parameters=[*own, *common])

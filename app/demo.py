@@ -124,7 +124,7 @@ def _begin(story: Story, demo: DemoWorld) -> None:
 
 
 def _set_up(story: Story, demo: DemoWorld) -> None:
-    story.chapter("2. Set-up  (maxchimp setup, maxchimp map add ...)")
+    story.chapter("2. Set-up  (maxchimp setup, maxchimp map add TAG FIELD)")
     outcome, mapped = demo.set_up()
     story.say(*(f"  - {line}" for line in outcome.done))
     flagged = demo.world.flag()
@@ -222,7 +222,7 @@ def _look(story: Story, demo: DemoWorld) -> None:
         "    then open http://127.0.0.1:4200/runs",
     )
     for one in story.runs:
-        through = f"flow run {one['flow_run']!r}" if one["flow_run"] else "in this process, a plan needs no server"
+        through = f"flow run '{one['flow_run']}'" if one["flow_run"] else "in this process, a plan needs no server"
         story.say(f"    run {one['run']}  {one['kind']:<5} {one['state']:<8} {one['seconds']:5.1f} s  {through}")
     kept = story.promises - len(story.broken)
     story.say("", f"{kept} of {story.promises} promises were kept in {time.monotonic() - story.begun:.0f} s.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from app import counted, show
 from app.call import Call
 from domain.sums import closes
+from domain.values import labelled
 
 if TYPE_CHECKING:
     from storage.runs import Run
@@ -118,8 +119,7 @@ class PlanView:
         labels = self.labels.get(field, {})
         if not labels or not text:
             return text
-        keys = json.loads(text) if text.startswith("[") else [text]
-        return ", ".join(labels.get(key, key) for key in keys)
+        return labelled(text, labels)
 
     def _tell_parked(self) -> None:
         parked = self.notes.get("parked", [])

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-# Text of other people (names, options) may neither steer the terminal nor turn the reading direction.
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+from domain.commands import here
+from domain.quoting import visible
+
 _STYLES = {"ok": "green", "warn": "yellow", "error": "red", "done": "green", "partial": "yellow", "failed": "red"}
 
 
 def clean(text: object) -> str:
-    """The text with control characters written out; line feeds stay."""
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], str(text))
+    """Text of other people (names, options) as it may be shown: control characters are written out."""
+    return visible(str(text))
 
 
 def document(data: Any) -> None:
@@ -25,12 +25,13 @@ def document(data: Any) -> None:
 
 
 def say(*lines: str) -> None:
-    """Sentences, one per line."""
+    """Sentences, one per line; commands in them are for the connection at work."""
     for line in lines:
-        print(clean(line))
+        print(clean(here(line)))
 
 
 def heading(text: str) -> None:
+    text = here(text)
     if not sys.stdout.isatty():
         print(clean(text))
         return

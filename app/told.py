@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from app import counted, show
 from app.call import Call
 from app.planned import NOTED, tell_held
+from domain.commands import released
 
 if TYPE_CHECKING:
     from storage.runs import Run
@@ -54,7 +55,10 @@ class RunView:
                 _conflict(row) for row in changes.conflicts(db, run.connection_id, run_id=run.id).to_dict("records")
             ]
             waiting = parking.since(db, run.connection_id, run.id).to_dict("records")
-            self.waiting = [{name: row[name] for name in _WAITING} for row in waiting]
+            self.waiting = [
+                {name: row[name] for name in _WAITING} | {"remedy": released(row["remedy"], row["id"])}
+                for row in waiting
+            ]
             self.found = _found(run) or parking.tally(db, run.connection_id, run.id)
         self.told = counted.document(run)
 

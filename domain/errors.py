@@ -25,21 +25,23 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from domain.commands import here
+
 Side = Literal["mailchimp", "maximizer"]
 
 
 class MaxchimpError(Exception):
     """Base of all; ``message`` says in one sentence what happened, ``remedy`` what to do.
 
+    Commands in either are for the connection at work (``domain.commands``).
     ``result``: the run's document (contract), when a run was opened before this happened.
     """
 
     result: dict[str, Any] | None = None
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        self.message, self.remedy = here(message), here(remedy)
+        super().__init__(self.message)
 
 
 class Misconfigured(MaxchimpError):

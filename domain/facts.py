@@ -1,4 +1,4 @@
-"""What a log line is about: the connection and run at work, told to whoever formats it."""
+"""What a line or a message is about: the connection and run at work, told to whoever words it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 _own: ContextVar[Mapping[str, Any] | None] = ContextVar("facts", default=None)
 _active: list[Mapping[str, Any]] = []
 _lock = Lock()
+_usual = {"connection": "default"}
 
 
 @contextmanager
@@ -31,17 +32,30 @@ def about(**facts: Any) -> Iterator[None]:
 def known() -> Mapping[str, Any]:
     """The facts of the block that this line is written in.
 
-    A helper thread has none of its own: it works for the only block there is. Of several only what they agree on is
-    known; the rest is None, for it is not known for which it works.
+    A helper thread has none of its own: it works for the only block there is (the inmost of one within another). Of
+    several only what they agree on is known; the rest is None, for it is not known for which it works.
     """
     mine = _own.get()
     if mine is not None:
         return mine
     with _lock:
         active = list(_active)
+    if active and all(one.items() <= active[-1].items() for one in active):
+        return active[-1]
     names = dict.fromkeys(name for facts in active for name in facts)
     return {name: _agreed([facts.get(name) for facts in active]) for name in names}
 
 
 def _agreed(values: list[Any]) -> Any:
     return values[0] if all(value == values[0] for value in values) else None
+
+
+def usual(connection: str) -> None:
+    """The environment was read: this is the connection of a command that names none."""
+    _usual["connection"] = connection
+
+
+def connection_at_work() -> str:
+    """The connection that a command must name to mean this one, "" where a command without a name means it too."""
+    name = str(known().get("connection") or "")
+    return "" if name == _usual["connection"] else name

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from domain.errors import Misconfigured
+from domain.quoting import quoted
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 CHOICES = {
@@ -69,33 +70,33 @@ class SyncSettings:
 def _read(name: str, text: str) -> object:
     if name in CHOICES:
         if text.lower() not in CHOICES[name]:
-            raise Misconfigured(f"{name} is one of {', '.join(CHOICES[name])}, not {text!r}")
+            raise Misconfigured(f"{name} is one of {', '.join(CHOICES[name])}, not {quoted(text)}")
         return text.lower()
     if name in ("interval", "ambiguous_wait", "retention"):
         return duration(name, text)
     if name == "buffer_ms":
         if not re.fullmatch(r"\d{1,9}(ms)?", text):
-            raise Misconfigured(f"buffer_ms is a whole number of milliseconds, such as 300, not {text!r}")
+            raise Misconfigured(f"buffer_ms is a whole number of milliseconds, such as 300, not {quoted(text)}")
         return int(text.removesuffix("ms"))
     if name == "remind_after":
         if not re.fullmatch(r"[1-9]\d{0,5}", text):
-            raise Misconfigured(f"remind_after is a number of cycles, such as 3, not {text!r}")
+            raise Misconfigured(f"remind_after is a number of cycles, such as 3, not {quoted(text)}")
         return int(text)
     if name.startswith("max_") and name in SyncSettings.__dataclass_fields__:
         matched = re.fullmatch(r"(\d{1,3}(?:\.\d+)?)\s*%", text)
         share = float(matched[1]) / 100 if matched else -1.0
         if not 0 <= share <= 1:
-            raise Misconfigured(f"{name} is a share such as 5%, not {text!r}")
+            raise Misconfigured(f"{name} is a share such as 5%, not {quoted(text)}")
         return share
     known = ", ".join(f.name for f in fields(SyncSettings))
-    raise Misconfigured(f"there is no setting {name!r}", remedy=f"settings are: {known}")
+    raise Misconfigured(f"there is no setting {quoted(name)}", remedy=f"settings are: {known}")
 
 
 def duration(name: str, text: str) -> float:
     """Seconds of a text such as ``300s``, ``60m``, ``1h``; Misconfigured otherwise."""
     matched = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)\s*(ms|s|m|h|d)", text)
     if not matched:
-        raise Misconfigured(f"{name} is a duration such as 300s, 60m or 1h, not {text!r}")
+        raise Misconfigured(f"{name} is a duration such as 300s, 60m or 1h, not {quoted(text)}")
     return float(matched[1]) * _UNITS[matched[2]]
 
 

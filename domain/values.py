@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -23,6 +23,7 @@ import pandas as pd
 
 from domain.countries import country_code, country_codes, country_name
 from domain.fields import FieldMapping, MailchimpField, MaximizerField
+from domain.quoting import quoted
 
 TEXT_BYTES = 255  # Mailchimp cuts longer texts silently (Mailchimp fact sheet section 9)
 # Refuses what cannot be an address without judging what may: one @, a dot in the domain, no blanks.
@@ -275,7 +276,8 @@ def _single(mapping: FieldMapping, values: pd.Series, table: dict[str, str], opt
     labels = {option.key: option.label for option in options}
     problem = pd.Series("", index=values.index, dtype="str")
     if missing.any():
-        problem = problem.mask(missing, per_distinct(values, lambda key: f"no option {labels.get(key, key)!r} there"))
+        told = per_distinct(values, lambda key: f"no option {quoted(labels.get(key, key))} there")
+        problem = problem.mask(missing, told)
     return Encoded(value, problem, pd.Series("", index=values.index, dtype="str"))
 
 
@@ -331,6 +333,15 @@ def _is_leap(year: int) -> bool:
 def members_of(text: str) -> list[str]:
     """The members of a canonical set (a JSON list)."""
     return list(json.loads(text)) if text else []
+
+
+def labelled(text: str, labels: Mapping[str, str]) -> str:
+    """A canonical value as people see it: the labels of its keys. A label may look like a list itself."""
+    try:
+        keys = members_of(text) if text.startswith("[") and text not in labels else [text]
+    except ValueError:
+        keys = [text]
+    return ", ".join(labels.get(str(key), str(key)) for key in keys)
 
 
 def as_set(members: Iterable[str]) -> str:

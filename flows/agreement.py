@@ -226,12 +226,7 @@ def labelled(column: pd.Series, options: tuple[Option, ...]) -> pd.Series:
     labels = {option.key: option.label for option in options}
     if not labels:
         return column.fillna("")
-
-    def shown(text: str) -> str:
-        keys = json.loads(text) if text.startswith("[") else [text]
-        return ", ".join(labels.get(key, key) for key in keys)
-
-    return values.per_distinct(column.fillna(""), shown)
+    return values.per_distinct(column.fillna(""), lambda text: values.labelled(text, labels))
 
 
 def fields_on_the_way(changes: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from prefect.types import SecretDict
 from pydantic import SecretStr
 
 from domain.errors import Misconfigured
+from domain.quoting import quoted
 
 
 def read_secrets(api: str, names: Iterable[str]) -> dict[str, str]:
@@ -25,11 +26,11 @@ def read_secrets(api: str, names: Iterable[str]) -> dict[str, str]:
                 block = client.read_block_document_by_name(name, "secret", include_secrets=True)
             except ObjectNotFound:
                 raise Misconfigured(
-                    f"the Prefect server has no Secret block {name!r}", remedy="make it on its page, under Blocks"
+                    f"the Prefect server has no Secret block {quoted(name)}", remedy="make it on its page, under Blocks"
                 ) from None
             value = block.data.get("value")
             if not isinstance(value, str) or not value:
-                raise Misconfigured(f"the Prefect Secret block {name!r} holds no text", remedy="make it anew")
+                raise Misconfigured(f"the Prefect Secret block {quoted(name)} holds no text", remedy="make it anew")
             found[name] = value
     return found
 

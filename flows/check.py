@@ -12,8 +12,11 @@ from typing import Any, Literal
 import requests
 from sqlalchemy import Engine
 
+from domain.commands import here, typed
 from domain.errors import Blocked, MaxchimpError, Misconfigured, Side
+from domain.facts import about
 from domain.fields import FieldMapping, MaximizerField
+from domain.quoting import quoted
 from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG
 from flows import pair
 from flows.describe import FLAG_NAMES, Audience, address_book, find_flag, find_marker, for_people, last_part
@@ -72,6 +75,10 @@ class Check:
 
     def run(self, progress: Callable[[str], None] = lambda text: None) -> list[Finding]:
         """All findings in the order in which things are needed; what cannot be looked at is left out."""
+        with about(connection=self.settings.connection):
+            return self._run(progress)
+
+    def _run(self, progress: Callable[[str], None]) -> list[Finding]:
         if self._add("store", self._store):
             self._add("connection", self._connection)
             if self.connection:
@@ -122,7 +129,7 @@ class Check:
             except MaxchimpError as error:
                 self.found.append(Finding(name, "error", error.message, error.remedy, error))
                 return False
-            self.found.append(Finding(name, "warn" if remedy else "ok", message, remedy))
+            self.found.append(Finding(name, "warn" if remedy else "ok", here(message), here(remedy)))
 
     # ---------------------------------------------------------------- our own side
 
@@ -134,11 +141,10 @@ class Check:
         name = self.settings.connection
         self.connection = connections.find(self.engine, name)
         if self.connection is None:
-            remedy = "run: maxchimp setup" + ("" if name == "default" else f" --connection {name}")
-            raise Misconfigured(f"the connection {name!r} has not been set up", remedy=remedy)
+            raise Misconfigured(f"the connection {quoted(name)} has not been set up", remedy="run: maxchimp setup")
         held = leases.held_by(self.engine, self.connection.id, self.now)
         history = "has synchronised" if self.connection.synced else "was never synchronised: the first sync asks"
-        yield f"{name!r} {history}{f'; in use now by {held[0]}' if held else ''}", ""
+        yield f"{quoted(name)} {history}{f'; in use now by {held[0]}' if held else ''}", ""
 
     def _limits(self) -> Findings:
         shown = self.known.settings.check().shown()
@@ -263,7 +269,11 @@ class Check:
     def _mappings(self) -> Findings:
         broken = [m.broken for m in self.mappings if m.broken]
         if broken:
-            raise Misconfigured(" ".join(broken), remedy="maxchimp map modify TAG FIELD, or: maxchimp map remove TAG")
+            tag = next(m.tag for m in self.mappings if m.broken)
+            raise Misconfigured(
+                " ".join(broken),
+                remedy=f"{typed('map', 'modify', tag, 'FIELD')}, or: {typed('map', 'remove', tag)}",
+            )
         yield f"{len(self.mappings)} beside {EMAIL}, all sound", ""
 
     def _changed(self) -> Findings:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.errors import Blocked, Misconfigured
+from domain.quoting import quoted
 from flows.services import Opener, mailchimp_of, maximizer_of
 from flows.settings import Settings
 from flows.setup import check_web_url, summary_of
@@ -54,7 +55,7 @@ def try_maximizer(settings: Settings, *, opener: Opener | None = None) -> Signed
     if wanted and session["database"].casefold() != wanted.casefold():
         raise Blocked(
             "wrong-address-book",
-            f"the wrong Address Book: signed in to {session['database']!r}, but {wanted!r} was entered",
+            f"the wrong Address Book: signed in to {quoted(session['database'])}, but {quoted(wanted)} was entered",
             remedy="correct the name of the Address Book, or the user",
         )
     return SignedIn(session["database"], session["display"], session["user"], dialect.name)

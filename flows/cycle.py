@@ -19,6 +19,7 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from domain.changeset import FINDING, PARKED, ChangeSet, Inputs, Policy, empty
+from domain.commands import typed
 from domain.errors import Blocked, Incomplete, MaxchimpError, Stopped
 from domain.facts import about
 from extract import counterparts
@@ -62,6 +63,14 @@ class Asked:
     full: bool = False
     yes: bool = False
     plan: int | None = None
+
+    @property
+    def again(self) -> str:
+        """The command by which a person lets the same pass."""
+        if self.kind == "backfill":
+            return typed("backfill", "--yes")
+        planned = () if self.plan is None else ("--plan", self.plan)
+        return typed("sync", *(("--full",) if self.full else ()), *planned, "--yes")
 
 
 @dataclass
@@ -356,7 +365,7 @@ class Cycle:
             self._keep_to(self.asked.plan)
             self.facts["plan"] |= plan_notes(self.decided)
         elif not self.connection.synced and len(self.decided.changes) and not self.asked.yes:
-            raise first_sync(self.counts)
+            raise first_sync(self.counts, self.asked.again)
 
     def _keep_to(self, plan: int) -> None:
         """Only what a stored plan showed; many more writes of a changed mapping than those are not approved (R30)."""
@@ -372,7 +381,7 @@ class Cycle:
         if not trips or self.asked.yes:
             self.facts.setdefault("let_through", []).extend(trip.guard for trip in trips)
             return
-        raise refusal(trips)
+        raise refusal(trips, self.asked.again)
 
     def load(self) -> None:
         """Accept the decision in our store, then write to each side."""

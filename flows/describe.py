@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import tomllib
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 from clients.mailchimp import Mailchimp
 from clients.maximizer import Maximizer
 from domain.errors import Misconfigured
 from domain.fields import MailchimpField, MaximizerField, Option, compatible, kinds
+from domain.quoting import quoted, visible
 
 SOURCES = {
     "@status": ("Subscription status", "source"),
@@ -26,6 +30,8 @@ FLAG_NAMES = ("sync with mailchimp", "sync to mailchimp")  # R6
 MARKER_NAME = "mailchimp id"
 FOLDER = "MailChimp"
 PEOPLE = ("Individual", "Contact")
+CANDIDATES = 12
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Audience:
     groups: int
 
     def find(self, tag: str) -> MailchimpField | None:
-        return next((field for field in self.fields if field.tag.casefold() == tag.casefold()), None)
+        return next(iter(same_tag(self.fields, tag, lambda field: field.tag)), None)
 
 
 def audience(mailchimp: Mailchimp, list_id: str, *, groups: Sequence[str] | None = None) -> Audience:
@@ -134,7 +140,8 @@ def _kind(type_name: str, attributes: Mapping[str, Any]) -> str:
 
 
 def last_part(name: str) -> str:
-    return name.replace("/", "\\").rpartition("\\")[2].strip().casefold()
+    """A name without its folder. Only a backslash ends a folder: people write a slash in the names of their fields."""
+    return folded(name).rpartition("\\")[2]
 
 
 def find_flag(fields: Sequence[MaximizerField]) -> MaximizerField | None:
@@ -154,30 +161,83 @@ def _ours(fields: Sequence[MaximizerField], names: Sequence[str], kind: str) -> 
 
 def find_field(fields: Sequence[MaximizerField], text: str) -> MaximizerField:
     r"""The field meant by ``LastName``, ``Address.City`` or ``Folder\Name``; Misconfigured lists candidates."""
-    wanted = text.strip().replace("/", "\\").casefold()
-    exact = [f for f in fields if f.name.casefold() == wanted or f.ref.replace("/", "\\").casefold() == wanted]
-    hits = exact or [f for f in fields if last_part(f.name) == wanted]
+    hits = _meant(fields, text)
     if len(hits) == 1:
         return hits[0]
-    near = hits or [f for f in fields if wanted and (wanted in f.name.casefold() or last_part(f.name) in wanted)]
-    listed = ", ".join(f.name for f in (near or fields)[:12])
-    problem = "is ambiguous" if len(hits) > 1 else "is not a field of the Address Book"
-    raise Misconfigured(f"{text!r} {problem}", remedy=f"choose one of: {listed} (maxchimp fields lists all)")
+    wanted = folded(text)
+    near = hits or [f for f in fields if wanted and (wanted in folded(f.name) or last_part(f.name) in wanted)]
+    listed = to_choose(near or fields, fields)
+    problem = "is ambiguous" if hits else "is not a field of the Address Book"
+    raise Misconfigured(f"{quoted(text)} {problem}", remedy=f"choose one of: {listed} (all of them: maxchimp fields)")
+
+
+def _meant(fields: Sequence[MaximizerField], text: str) -> list[MaximizerField]:
+    """All fields that a text may mean, by the closest way of writing that any of them has.
+
+    A basic field comes before a UDF that was given its name.
+    """
+    loose = folded(text)
+    ways: tuple[Callable[[MaximizerField], bool], ...] = (
+        lambda f: f.name == text,
+        lambda f: f.ref == text,
+        lambda f: loose in (folded(f.name), folded(f.ref)),
+        lambda f: _upright(loose) in (_upright(folded(f.name)), _upright(folded(f.ref))),
+        lambda f: last_part(f.name) == loose,
+    )
+    for way in ways:
+        if hits := [f for f in fields if way(f)]:
+            return [f for f in hits if f.basic] or hits
+    return []
+
+
+def folded(name: str) -> str:
+    """A name however it is typed: case, blanks around its steps, and how an accent is composed do not matter."""
+    return re.sub(r"\s*([\\:])\s*", r"\1", unicodedata.normalize("NFC", name)).strip().casefold()
+
+
+def _upright(name: str) -> str:
+    return name.replace("\\", "/")
+
+
+def spelling(field: MaximizerField, fields: Sequence[MaximizerField]) -> str:
+    """What FIELD is to mean this field, also copied from a list: its name, or its key where the name is not enough.
+
+    It is not where another field has the same name, and where a list cannot show all of it (outer blanks that matter,
+    control characters).
+    """
+    shown = field.name.strip()
+    plain = visible(shown) == shown and "\n" not in shown
+    return shown if plain and _meant(fields, shown) == [field] else field.ref
+
+
+def to_choose(some: Sequence[MaximizerField], fields: Sequence[MaximizerField]) -> str:
+    """Some of these fields as a command line takes them."""
+    listed = ", ".join(shlex.quote(spelling(f, fields)) for f in some[:CANDIDATES])
+    return listed + (f" and {len(some) - CANDIDATES} more" if len(some) > CANDIDATES else "")
 
 
 def find_tag(known: Audience, text: str) -> MailchimpField:
     """The Mailchimp field of a tag; Misconfigured lists candidates."""
-    hit = known.find(text.strip())
-    if hit is not None:
-        return hit
-    wanted = text.strip().casefold()
-    parts = [f.tag for f in known.fields if f.tag.casefold().startswith(f"{wanted}.")]
+    hits = same_tag(known.fields, text, lambda f: f.tag)
+    if len(hits) == 1:
+        return hits[0]
+    if hits:
+        listed = ", ".join(shlex.quote(f.tag) for f in hits)
+        raise Misconfigured(f"{quoted(text)} is ambiguous", remedy=f"choose one of: {listed}")
+    wanted = folded(text)
+    parts = [f.tag for f in known.fields if f.kind in ("address", "country") and folded(f.tag).startswith(f"{wanted}.")]
     if parts:
         raise Misconfigured(
-            f"{text!r} is an address: its parts are mapped one by one", remedy=f"choose one of: {', '.join(parts)}"
+            f"{quoted(text)} is an address: its parts are mapped one by one",
+            remedy=f"choose one of: {', '.join(parts)}",
         )
-    listed = ", ".join(f.tag for f in known.fields)
-    raise Misconfigured(f"{text!r} is not a field of the list", remedy=f"choose one of: {listed}")
+    listed = ", ".join(shlex.quote(f.tag) for f in known.fields)
+    raise Misconfigured(f"{quoted(text)} is not a field of the list", remedy=f"choose one of: {listed}")
+
+
+def same_tag(rows: Sequence[T], text: str, tag: Callable[[T], str]) -> list[T]:
+    """The rows whose tag a text means: the exact one, else those that differ in case, blanks and accents only."""
+    return [row for row in rows if tag(row) == text] or [row for row in rows if folded(tag(row)) == folded(text)]
 
 
 def may_map(mailchimp: MailchimpField, maximizer: MaximizerField) -> bool:

@@ -14,6 +14,7 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from domain.changeset import EDITED, FLAG, LAST_NAME, MARKER, STAMP, STATUS
+from domain.commands import released
 from flows.person import NO, YES, Person, Row, flag_of, text_of
 from storage import changes
 from storage.connections import Connection
@@ -53,8 +54,9 @@ def why(person: Person, connection: Connection, yes: str = YES, no: str = NO) ->
         row = person.waiting[0]
         about = f"{row['field']}: " if row["field"] else ""
         state = "partly" if person.link else "not"
+        remedy = released(str(row["remedy"]), int(row["id"]))
         sentence = f"Waits for a person, number {row['id']} in quarantine: {about}{row['reason']}."
-        return Verdict(state, sentence, str(row["remedy"]), str(row["rule"]))
+        return Verdict(state, sentence, remedy, str(row["rule"]))
     if person.resting:
         sentence = "A write of the last run got no clear answer; it is looked up before anything else is written."
         return Verdict("waiting", sentence, "Nothing to do: the next run settles it.", "R36")
@@ -234,7 +236,8 @@ class Explanation:
             "status": person.status or None,
             "fields": list(self.fields),
             "waiting": [
-                {name: row[name] for name in ("id", "side", "field", "reason", "rule", "remedy")}
+                {name: row[name] for name in ("id", "side", "field", "reason", "rule")}
+                | {"remedy": released(str(row["remedy"]), int(row["id"]))}
                 for row in person.waiting
             ],
             "findings": [{name: row[name] for name in ("kind", "field", "problem")} for row in person.findings],

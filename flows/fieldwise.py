@@ -12,6 +12,7 @@ from domain import records
 from domain.changeset import ChangeSet
 from domain.fields import FieldMapping
 from domain.records import PLACEHOLDER, Layout
+from domain.values import labelled
 from flows.explain import remark
 from flows.forecast import Forecast
 from flows.person import Person, Row
@@ -112,9 +113,7 @@ def _label(mapping: FieldMapping, side: str, value: Any) -> str | None:
     if value is None or not value or not options:
         return None if value is None else str(value)
     names: dict[str, str] = {option.key: option.label for option in options}
-    text = str(value)
-    keys = json.loads(text) if text.startswith("[") else [text]
-    return ", ".join(names.get(str(key), str(key)) for key in keys)
+    return labelled(str(value), names)
 
 
 def _origin(mapping: FieldMapping, note: str) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from sqlalchemy import Connection as Database
 
 from domain.changeset import BOTH_EDITED, EDITED, FIRST_MEETING
+from domain.commands import here, released
 from flows.held import LOOK, sentence
 from storage import links, parking
 
@@ -33,7 +34,7 @@ _RULES = {
 _REMEDIES = {
     "withheld": "correct the value, or add the option; it goes by itself as soon as it fits",
     "unmapped": "add the option on the other side under the same name, or leave it",
-    "conflict": "nothing; what was overwritten is kept: maxchimp runs show",
+    "conflict": "nothing; what was overwritten is kept: maxchimp runs show {run}",
     "no-email": "fill in Email 1, or set the flag to No",
     "email23": "make it Email 1 of that entry, if it is the same person",
     "no-address": "give the contact an address in Mailchimp",
@@ -66,7 +67,7 @@ def lines(db: Database, connection_id: int, run_id: int) -> list[Line]:
     ]
     keys = [*waiting["key"], *(key for _, rows in groups for key in rows.head(SHOWN))]
     known = links.named(db, connection_id, keys)
-    return [*_waiting(waiting, known), *_found(groups, known)]
+    return [*_waiting(waiting, known), *_found(run_id, groups, known)]
 
 
 def _held(rows: Sequence[Mapping[str, Any]], run_id: int) -> Iterator[Line]:
@@ -82,22 +83,23 @@ def _held(rows: Sequence[Mapping[str, Any]], run_id: int) -> Iterator[Line]:
 def _waiting(rows: pd.DataFrame, known: dict[str, int]) -> Iterator[Line]:
     for row in rows.to_dict("records"):
         field = f"{row['field']}: " if row["field"] else ""
-        remedy = row["remedy"] or "see: maxchimp quarantine list"
+        remedy = released(row["remedy"], row["id"]) or here("see: maxchimp quarantine list")
         text = f"{_who(row['key'], known)}: {field}{row['reason']} ({row['rule']}). Waits. To do: {remedy}."
         facts = {"side": row["side"], **_named([row["key"]], known), "field": row["field"], "problem": row["reason"]}
         yield Line(text, {**facts, "rule": row["rule"], "remedy": remedy, "waits": True})
 
 
-def _found(groups: list[tuple[tuple[str, ...], pd.Series]], known: dict[str, int]) -> Iterator[Line]:
+def _found(run_id: int, groups: list[tuple[tuple[str, ...], pd.Series]], known: dict[str, int]) -> Iterator[Line]:
     for (kind, field, found), keys in groups:
         problem, rule = conflict(found) if kind == "conflict" else (found, _RULES[kind])
         named = ", ".join(_who(key, known) for key in keys.head(SHOWN))
         more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
         what = f"{field}: {problem}" if field else problem
         count = f"{len(keys)} record{'' if len(keys) == 1 else 's'}"
-        text = f"{what} ({rule}): {count}: {named}{more}. To do: {_REMEDIES[kind]}."
+        remedy = here(_REMEDIES[kind].format(run=run_id))
+        text = f"{what} ({rule}): {count}: {named}{more}. To do: {remedy}."
         facts = {"finding": kind, "field": field, "problem": problem, "records": len(keys)}
-        more_facts = {"rule": rule, "remedy": _REMEDIES[kind]}
+        more_facts = {"rule": rule, "remedy": remedy}
         yield Line(text, {**facts, **_named(keys.head(SHOWN).tolist(), known), **more_facts})
 
 

@@ -61,19 +61,19 @@ def judge_plan(decided: ChangeSet, policy: Policy, facts: dict[str, Any]) -> Non
     facts.setdefault("checks", []).extend(judge_changes(decided, policy).results)
 
 
-def refusal(trips: Sequence[Trip]) -> Blocked:
-    """What people are told when guards trip; the first one gives the reason its name."""
+def refusal(trips: Sequence[Trip], again: str) -> Blocked:
+    """What people are told when guards trip; the first one gives the reason its name. ``again``: what lets it pass."""
     return Blocked(
         trips[0].guard,
         "; ".join(trip.message for trip in trips),
-        remedy="find out why; if it is right, let this run pass with --yes (limits: maxchimp settings show)",
+        remedy=f"find out why; if it is right, let it pass with: {again} (limits: maxchimp settings show)",
     )
 
 
-def first_sync(counts: dict[str, Any]) -> Blocked:
+def first_sync(counts: dict[str, Any], again: str) -> Blocked:
     """A first sync asks before it writes (design section 7)."""
     return Blocked(
         "first-sync",
         "this is the first sync of the connection, and it would write: " + summary(counts),
-        remedy="look at it with: maxchimp plan; then let it pass with: maxchimp sync --yes",
+        remedy=f"look at it with: maxchimp plan; then let it pass with: {again}",
     )

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 import requests
 
 from domain.errors import Incomplete, MaxchimpError, Misconfigured
+from domain.facts import about
+from domain.quoting import quoted
 from flows import shelf
 from flows.cycle import Asked, Cycle
 from flows.services import connect
@@ -80,22 +82,19 @@ def opened(
 
     ``kind``: a class of cycles of its own.
     """
-    engine = open_store(settings.database_url.get_secret_value())
-    try:
+    with about(connection=connection), ExitStack() as stack:
+        engine = open_store(settings.database_url.get_secret_value())
+        stack.callback(engine.dispose)
         require_current(engine)
         found = connections.find(engine, connection)
         if found is None:
-            remedy = "run: maxchimp setup" + ("" if connection == "default" else f" --connection {connection}")
-            raise Misconfigured(f"the connection {connection!r} has not been set up", remedy=remedy)
+            problem = f"the connection {quoted(connection)} has not been set up"
+            raise Misconfigured(problem, remedy="run: maxchimp setup")
         services = connect(settings, found.dialect)
-        try:
-            yield (kind or Cycle)(engine, found, services, asked, progress=progress)
-            _purge_reports(settings.home_dir, found)
-        finally:
-            services.mailchimp.session.close()
-            services.maximizer.session.close()
-    finally:
-        engine.dispose()
+        stack.callback(services.maximizer.session.close)
+        stack.callback(services.mailchimp.session.close)
+        yield (kind or Cycle)(engine, found, services, asked, progress=progress)
+        _purge_reports(settings.home_dir, found)
 
 
 def _purge_reports(home: Path, connection: connections.Connection) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from domain.errors import Blocked, Misconfigured, NotFound
 from domain.fields import FieldMapping, MailchimpField, MaximizerField, compatible, kind_words
+from domain.quoting import quoted
 from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG, Layout
 from flows.describe import Audience, address_book, audience, basic_fields, find_flag, find_marker, for_people
 from flows.services import Services
@@ -42,14 +43,15 @@ def check_identity(connection: Connection, services: Services) -> dict[str, str]
     """Blocked when account or Address Book are not those of the links (R43, hazard A6); the session in Maximizer."""
     if not connection.list_id:
         raise Misconfigured(
-            f"connection {connection.name!r} has no list yet", remedy="run: maxchimp setup --list LIST_ID"
+            f"connection {quoted(connection.name)} has no list yet",
+            remedy="run: maxchimp setup --list LIST_ID (see: maxchimp lists)",
         )
     account = services.mailchimp.account()
     if str(account["account_id"]) != connection.account_id:
         raise Blocked(
             "wrong-account",
             "the API key belongs to another Mailchimp account than the one this connection is linked with",
-            remedy="use a key of that account, or change on purpose: maxchimp setup --list LIST_ID",
+            remedy="use a key of that account, or change on purpose: maxchimp setup --list LIST_ID --yes",
         )
     return check_address_book(connection, services)
 
@@ -62,8 +64,9 @@ def check_address_book(connection: Connection, services: Services) -> dict[str, 
         if other and signed_in and signed_in.casefold() != other.casefold():
             raise Blocked(
                 "wrong-address-book",
-                f"the wrong Address Book: signed in to {signed_in!r}, set up for {other!r}",
-                remedy="correct MAXCHIMP_MAXIMIZER_DATABASE, or change on purpose: maxchimp setup --new-address-book",
+                f"the wrong Address Book: signed in to {quoted(signed_in)}, set up for {quoted(other)}",
+                remedy="correct MAXCHIMP_MAXIMIZER_DATABASE, "
+                "or change on purpose: maxchimp setup --new-address-book --yes",
             )
     return session
 
@@ -120,8 +123,8 @@ def read_list(services: Services, connection: Connection, groups: Sequence[str])
     except NotFound as error:
         raise Blocked(
             "list-gone",
-            f"the list {connection.list_name or connection.list_id!r} is no longer in the Mailchimp account",
-            remedy="choose a list on purpose: maxchimp setup --list LIST_ID (maxchimp lists shows them)",
+            f"the list {quoted(connection.list_name or connection.list_id)} is no longer in the Mailchimp account",
+            remedy="choose a list on purpose: maxchimp setup --list LIST_ID (see: maxchimp lists)",
         ) from error
 
 

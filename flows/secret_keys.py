@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from clients.redact import Redact
 from domain.errors import Misconfigured
+from domain.quoting import quoted
 from flows.settings import Settings, from_outside
 
 SCHEME = "prefect-secret:"
@@ -90,7 +91,8 @@ def revealed(settings: Settings) -> Settings:
     api = prefect_api(settings.home_dir)
     if not api:
         raise Misconfigured(
-            f"the Prefect Secret block {next(iter(wanted.values()))!r} cannot be read: no Prefect server is known",
+            f"the Prefect Secret block {quoted(next(iter(wanted.values())))} cannot be read: "
+            "no Prefect server is known",
             remedy="start maxchimp serve, or set PREFECT_API_URL",
         )
     from flows.blocks import read_secrets

@@ -22,7 +22,9 @@ from types import FrameType
 
 from sqlalchemy import Engine
 
+from domain.commands import here
 from domain.errors import Incomplete, MaxchimpError
+from domain.facts import about
 from flows import marker
 from flows.launch import at_home
 from flows.secret_keys import own_encryption
@@ -146,8 +148,9 @@ class _Serving:
             self.say("no connection is set up yet; it is taken up as soon as it is: maxchimp setup")
         for connection in ready:
             if not connection.synced:
-                named = "" if connection.name == "default" else f" --connection {connection.name}"
-                self.say(f"{connection.name} waits for its first sync: maxchimp plan{named}, then sync{named} --yes")
+                with about(connection=connection.name):
+                    first = here("maxchimp plan, then maxchimp sync --yes")
+                self.say(f"{connection.name} waits for its first sync: {first}")
 
     def _drop_old(self) -> None:
         """What an earlier ``serve`` left: ticks that were missed, runs whose process is gone."""

@@ -13,7 +13,9 @@ from typing import Literal
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from domain import facts
 from domain.errors import Misconfigured
+from domain.quoting import quoted
 
 _OWN = ("MAILCHIMP_API_KEY", "MAILCHIMP_URL", "MAXIMIZER_URL", "MAXIMIZER_WEB_URL", "MAXIMIZER_DATABASE",
         "MAXIMIZER_USER", "MAXIMIZER_PASSWORD", "MAXIMIZER_TOKEN", "ADMINISTRATORS", "TAB_KEY_PARAMETER",
@@ -69,10 +71,11 @@ def load_settings(connection: str | None = None) -> Settings:
 def from_environment(connection: str | None = None) -> Settings:
     """What the environment and ``.env`` say, and nothing else."""
     plain = Settings()
+    facts.usual(plain.connection)
     name = connection or plain.connection
     if not NAME.fullmatch(name):
         raise Misconfigured(
-            f"{name!r} cannot be the name of a connection",
+            f"{quoted(name)} cannot be the name of a connection",
             remedy="use letters, digits, '-' and '_', such as north_america",
         )
     own = _own(name)

@@ -16,7 +16,11 @@ from sqlalchemy import Engine
 
 from clients.mailchimp import Mailchimp
 from clients.maximizer import Maximizer
+from domain.commands import here, typed
 from domain.errors import Blocked, Misconfigured, Refused
+from domain.facts import about
+from domain.fields import MaximizerField
+from domain.quoting import quoted
 from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG
 from flows import pair
 from flows.describe import (
@@ -29,6 +33,8 @@ from flows.describe import (
     find_marker,
     find_tag,
     may_map,
+    spelling,
+    to_choose,
 )
 from flows.services import Services, write_dialect
 from flows.settings import Settings
@@ -97,6 +103,8 @@ def set_up(engine: Engine, services: Services, wish: Wish, *, now: Callable[[], 
         known = _list_parts(services, connection, wish, outcome)
         _default_mappings(engine, connection, known, outcome)
     outcome.connection = connections.find(engine, name)
+    with about(connection=name):
+        outcome.todo = [here(line) for line in outcome.todo]
     return outcome
 
 
@@ -157,7 +165,7 @@ def _check_configured(services: Services, database: str) -> None:
     if configured and database and configured.casefold() != database.casefold():
         raise Blocked(
             "wrong-address-book",
-            f"the wrong Address Book: signed in to {database!r}, but {configured!r} is configured",
+            f"the wrong Address Book: signed in to {quoted(database)}, but {quoted(configured)} is configured",
             remedy="correct MAXCHIMP_MAXIMIZER_DATABASE or the user",
         )
 
@@ -173,7 +181,8 @@ def _address_book(
         )
         if not (wish.new_address_book and wish.confirm(question)):
             raise Misconfigured(
-                f"this connection is set up for the Address Book {connection.address_book!r}, not {book.name!r}",
+                f"this connection is set up for the Address Book {quoted(connection.address_book)}, "
+                f"not {quoted(book.name)}",
                 remedy="to change it on purpose: maxchimp setup --new-address-book --yes",
             )
         outcome.done.append(f"changed the Address Book to {book.name}; the next cycle is a first sync")
@@ -222,7 +231,7 @@ def _list(
     """Select the list; changing it drops the mappings and ends all links, after a confirmation (R39)."""
     shown = ", ".join(f"{key} ({row.get('name', '')})" for key, row in lists.items()) or "none"
     if wanted and wanted not in lists:
-        raise Misconfigured(f"the account has no list {wanted!r}", remedy=f"its lists are: {shown}")
+        raise Misconfigured(f"the account has no list {quoted(wanted)}", remedy=f"its lists are: {shown}")
     if not wanted:
         outcome.todo.append(f"choose a list: maxchimp setup --list LIST_ID; the account has {shown}")
         return connection
@@ -232,7 +241,8 @@ def _list(
         question = f"Change the list to {name or wanted}? All field mappings are lost and all links end."
         if not wish.confirm(question):
             raise Misconfigured(
-                "changing the list loses all field mappings and ends all links", remedy="to do it on purpose, add --yes"
+                "changing the list loses all field mappings and ends all links",
+                remedy=f"to do it on purpose: {typed('setup', '--list', wanted, '--yes')}",
             )
         outcome.done.append("changed the list: mappings dropped, links ended; the next cycle is a first sync")
     if not connection.list_id:
@@ -287,7 +297,7 @@ def put_mapping(
     engine: Engine,
     connection: Connection,
     known: Audience,
-    field_name: str,
+    field_name: str | MaximizerField,
     tag: str,
     *,
     fields: Sequence[Any] | None = None,
@@ -302,22 +312,24 @@ def put_mapping(
             f"{mailchimp.tag} carries the entry's identity and cannot be mapped", remedy="choose another tag"
         )
     listed = list(fields if fields is not None else address_book_basics())
-    maximizer = find_field(listed, field_name)
+    maximizer = field_name if isinstance(field_name, MaximizerField) else find_field(listed, field_name)
     if not may_map(mailchimp, maximizer):
-        suitable = [f.name for f in listed if may_map(mailchimp, f)]
+        suitable = [f for f in listed if may_map(mailchimp, f)]
         raise Misconfigured(
             f"{mailchimp.tag} ({mailchimp.kind}) cannot be mapped to {maximizer.name} ({maximizer.kind})",
-            remedy=f"compatible fields are: {', '.join(suitable) or 'none'}",
+            remedy=f"compatible fields are: {to_choose(suitable, listed) or 'none'}",
         )
-    others = [m for m in connections.mappings(engine, connection.id) if m.tag.casefold() != mailchimp.tag.casefold()]
+    mapped = connections.mappings(engine, connection.id)
+    others = [m for m in mapped if m.mailchimp_ref != mailchimp.ref]
     if any(m.maximizer_ref == maximizer.ref for m in others) and not mailchimp.kind.startswith("source"):
-        raise Misconfigured(f"{maximizer.name} is mapped already", remedy="maxchimp map list shows by which field")
+        raise Misconfigured(f"{maximizer.name} is mapped already", remedy="see: maxchimp map list")
     row = MappingRow(
         id=0,
-        tag=mailchimp.tag,
+        # Its tag of before, until a cycle has seen that it was renamed.
+        tag=next((m.tag for m in mapped if m.mailchimp_ref == mailchimp.ref), mailchimp.tag),
         mailchimp_ref=mailchimp.ref,
         maximizer_ref=maximizer.ref,
-        field=maximizer.name,
+        field=spelling(maximizer, listed),
         mailchimp_kind=mailchimp.kind,
         maximizer_kind=maximizer.kind,
         basic_update=basic_update,

@@ -19,11 +19,12 @@ def keep_planned(engine: Engine, connection_id: int, plan_id: int, decided: Chan
     """The decision with the plan's changes only; Blocked when one of them is not what would be done now."""
     planned = runs.get(engine, plan_id)
     if planned is None or planned.kind != "plan" or planned.connection_id != connection_id:
-        raise Misconfigured(f"there is no plan {plan_id} of this connection", remedy="maxchimp runs lists them")
+        raise Misconfigured(f"there is no plan {plan_id} of this connection", remedy="see: maxchimp runs")
     if planned.state != "planned":
         raise Blocked("plan", f"run {plan_id} is {planned.state}, not a plan", remedy="make a new plan: maxchimp plan")
     if planned.facts.get("fingerprint") != fingerprint:
-        raise Blocked("plan-moved", f"mappings or options changed since plan {plan_id}", remedy="make a new plan")
+        problem = f"mappings or options changed since plan {plan_id}"
+        raise Blocked("plan-moved", problem, remedy="make a new plan: maxchimp plan")
     with reading(engine) as db:
         wanted = changes.of_run(db, plan_id, "planned")
     same = ["side", "op", "target", "fields"]
@@ -33,7 +34,7 @@ def keep_planned(engine: Engine, connection_id: int, plan_id: int, decided: Chan
         raise Blocked(
             "plan-moved",
             f"{moved} of the {len(wanted)} changes of plan {plan_id} are not what would be done now",
-            remedy="make a new plan and look at it again",
+            remedy="make a new plan and look at it again: maxchimp plan",
         )
     later = now[~(now["side"] + now["target"]).isin(kept["side"] + kept["target"])]
     decided.changes = kept

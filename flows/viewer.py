@@ -16,6 +16,7 @@ from clients.maximizer import Maximizer, id_of
 from clients.maximizer.rows import Row
 from clients.session import Session
 from domain.errors import Blocked, CredentialsRefused, Misconfigured, Refused
+from domain.quoting import quoted
 from flows.services import Opener, read_dialect
 from flows.settings import Settings
 
@@ -73,7 +74,8 @@ def check_book(settings: Settings, signed_in: str, address_book: str) -> None:
         if wanted and wanted.casefold() != signed_in.casefold():
             raise Blocked(
                 "wrong-address-book",
-                f"the wrong Address Book: you are signed in to {signed_in!r}, this page works on {wanted!r}",
+                f"the wrong Address Book: you are signed in to {quoted(signed_in)}, "
+                f"this page works on {quoted(wanted)}",
                 remedy="open that Address Book, or ask an administrator to change it on purpose in Setup",
             )
 

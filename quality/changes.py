@@ -42,7 +42,7 @@ def judge_changes(changes: ChangeSet, policy: Policy) -> Verdict:
         raise Blocked(
             "checks",
             f"the plan breaks the rules of the sync: {said}; nothing was written",
-            remedy="this is a defect of maxchimp: report this sentence; `maxchimp plan` shows the changes",
+            remedy="this is a defect of maxchimp: report this sentence; see the changes with: maxchimp plan",
         )
     return Verdict(results=[outcome.result() for outcome in outcomes])
 

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from domain.errors import Blocked
+from domain.quoting import quoted
 from quality.checks import Check, Outcome
 
 ROW = "row_id"
@@ -61,7 +62,7 @@ def evaluate(suite: str, checks: Sequence[Check], frame: pd.DataFrame) -> list[O
 def _not_carried_out(suite: str, problem: str) -> Blocked:
     return Blocked(
         "checks",
-        f"the data quality checks could not be carried out: {problem} (suite {suite!r}); nothing was written",
+        f"the data quality checks could not be carried out: {problem} (suite {quoted(suite)}); nothing was written",
         remedy="run it again; if it stays, report it with the version of great_expectations",
     )
 

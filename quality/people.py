@@ -52,7 +52,7 @@ CLASSES = (
         "ambiguous",
         "waiting",
         "More than one record could be this person",
-        "Decide which record is the right one, then: maxchimp quarantine release.",
+        "Decide which record is the right one, then release it by its number, see: maxchimp quarantine list.",
         "R9",
     ),
     PersonClass(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from domain.commands import here
 from domain.sums import closes
 from domain.values import address_key
 from quality.headline import differing, headline
@@ -146,7 +147,7 @@ def _classes(people: Classified, lists: Lists) -> list[dict[str, Any]]:
                 "code": one.code,
                 "group": one.group,
                 "title": one.title,
-                "what": one.what,
+                "what": here(one.what),
                 "rule": one.rule,
                 "reasons": reasons(people, one.code, lists),
                 **people.counts[one.code],

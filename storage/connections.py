@@ -14,6 +14,7 @@ from sqlalchemy import Engine, Row, literal_column, select
 from sqlalchemy.exc import IntegrityError
 
 from domain.errors import Misconfigured
+from domain.quoting import quoted
 from domain.settings import SyncSettings
 from storage import bulk
 from storage.engine import begin, joining, reading
@@ -106,7 +107,7 @@ def create(engine: Engine, name: str, now: float) -> Connection:
         with begin(engine) as db:
             db.execute(connection.insert().values(values))
     except IntegrityError:
-        raise Misconfigured(f"there is a connection {name!r} already") from None
+        raise Misconfigured(f"there is a connection {quoted(name)} already") from None
     found = find(engine, name)
     assert found is not None
     return found

@@ -19,6 +19,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from domain.errors import Incomplete, MaxchimpError, Misconfigured
+from domain.quoting import quoted
 
 BUSY_TIMEOUT = 30.0  # seconds a writer waits for another one
 FORSAKEN = 300.0  # seconds after which PostgreSQL gives up a transaction whose process does not go on
@@ -238,7 +239,7 @@ def _unopened(problem: DBAPIError, address: URL) -> MaxchimpError:
         )
     if "does not exist" in text:
         return Misconfigured(
-            f"PostgreSQL at {where} has no database {address.database!r}",
+            f"PostgreSQL at {where} has no database {quoted(address.database)}",
             remedy="run: createdb " + str(address.database),
         )
     return Misconfigured(f"PostgreSQL at {where} cannot be reached", remedy="check that it runs and its address")

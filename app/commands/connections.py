@@ -9,7 +9,9 @@ import typer
 
 from app import show
 from app.call import Call, command
+from domain.commands import typed
 from domain.errors import Misconfigured
+from domain.quoting import quoted
 
 if TYPE_CHECKING:
     from storage.connections import Connection
@@ -54,7 +56,7 @@ def list_connections(call: Call) -> None:
 
 
 def add(call: Call, which: NAME) -> None:
-    """Add a connection; then set it up with setup --connection NAME."""
+    """Add a connection; then set it up with maxchimp setup --connection NAME."""
     from flows.settings import load_settings, prefix
     from storage import connections, schema
 
@@ -120,9 +122,10 @@ def remove(
     if not (yes or (call.interactive and call.confirmed(question))):
         raise Misconfigured(
             f"removing {which} forgets its links, mappings, settings and history",
-            remedy="to do it on purpose, add --yes; nothing changes in Mailchimp or Maximizer",
+            remedy=f"to do it on purpose: {typed('connections', 'remove', which, '--yes')}; "
+            "nothing changes in Mailchimp or Maximizer",
         )
-    lease = leases.acquire(call.store, found.id, leases.holder_name("maxchimp connections remove"))
+    lease = leases.acquire(call.store, found.id, leases.holder_name("maxchimp (connections remove)"))
     try:
         with begin(call.store) as db:
             lease.check(db)
@@ -138,7 +141,7 @@ def _found(call: Call, name: str) -> Connection:
     found = connections.find(call.store, name)
     if found is None:
         known = ", ".join(c.name for c in connections.every(call.store)) or "none"
-        raise Misconfigured(f"there is no connection {name!r}", remedy=f"there are: {known}")
+        raise Misconfigured(f"there is no connection {quoted(name)}", remedy=f"there are: {known}")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,7 +10,9 @@ import typer
 
 from app import show
 from app.call import Call, command
+from domain.commands import typed
 from domain.errors import Misconfigured
+from domain.quoting import quoted
 
 if TYPE_CHECKING:
     from domain.fields import MaximizerField
@@ -104,7 +107,7 @@ def fields(call: Call) -> None:
         show.table(
             ["field", "kind", "", "mapped from"],
             [
-                [row["name"], row["kind"], "mandatory" if row["mandatory"] else "", ", ".join(row["mapped_from"])]
+                [_named(row), row["kind"], "mandatory" if row["mandatory"] else "", ", ".join(row["mapped_from"])]
                 for row in right
             ],
         )
@@ -163,10 +166,11 @@ def add(call: Call, tag: str, field: str, basic: Basic | None = None) -> tuple[M
     Misconfigured when the tag is mapped already, or the fields do not go together.
     """
     known, listed = both_sides(call)
-    old = _mapped(call, _tag(known, tag))
+    old = _mapped(call, known, tag)
     if old is not None:
         raise Misconfigured(
-            f"{old.tag} is mapped to {old.field} already", remedy=f"maxchimp map modify {old.tag} FIELD changes that"
+            f"{old.tag} is mapped to {old.field} already",
+            remedy=f"to change that: {typed('map', 'modify', old.tag, field)}",
         )
     return _put(call, known, listed, tag, field, basic or "protect")
 
@@ -176,26 +180,29 @@ def modify(call: Call, tag: str, field: str, basic: Basic | None = None) -> tupl
     if tag.strip().upper() == "EMAIL":
         raise Misconfigured("EMAIL is always mapped to Email1", remedy="nothing to do")
     known, listed = both_sides(call)
-    old = _mapped(call, _tag(known, tag))
+    old = _mapped(call, known, tag)
     if old is None:
-        raise Misconfigured(f"{_tag(known, tag)} is not mapped", remedy="maxchimp map add TAG FIELD makes a mapping")
+        raise Misconfigured(f"{quoted(tag)} is not mapped", remedy=f"to map it: {typed('map', 'add', tag, field)}")
     kept: Basic = "update" if old.basic_update and not old.maximizer_ref.startswith("Udf/") else "protect"
     return _put(call, known, listed, tag, field, basic or kept, given=basic is not None)
 
 
 def remove(call: Call, tag: str) -> tuple[MappingRow, Effect]:
     """The mapping that was; Misconfigured for EMAIL and for what is not mapped (R19)."""
+    from flows.describe import same_tag
     from flows.effect import of_removal
     from storage import connections
 
     if tag.strip().upper() == "EMAIL":
         raise Misconfigured("the mapping of EMAIL cannot be removed", remedy="nothing to do")
-    old = _mapped(call, tag.strip())
-    if old is None:
-        tags = ", ".join(row.tag for row in mapped_rows(call)) or "none"
-        raise Misconfigured(f"{tag!r} is not mapped", remedy=f"mapped are: {tags}")
-    connections.remove_mapping(call.store, call.connection.id, old.tag)
-    return old, of_removal(call.store, call.connection)
+    mapped = mapped_rows(call)
+    hits = same_tag(mapped, tag, lambda row: row.tag)
+    if len(hits) != 1:
+        tags = ", ".join(shlex.quote(row.tag) for row in hits or mapped) or "none"
+        problem, those = ("ambiguous", "choose one of") if hits else ("not mapped", "mapped are")
+        raise Misconfigured(f"{quoted(tag)} is {problem}", remedy=f"{those}: {tags}")
+    connections.remove_mapping(call.store, call.connection.id, hits[0].tag)
+    return hits[0], of_removal(call.store, call.connection)
 
 
 def _put(
@@ -217,17 +224,16 @@ def _put(
     if basic == "update" and not wanted.basic:
         if given:
             raise Misconfigured(
-                f"--basic update is for basic fields; {wanted.name} is a user-defined field, which is always updated",
+                f"--basic update is for basic fields; {quoted(wanted.name)} is a user-defined field, "
+                "which is always updated",
                 remedy="leave --basic out",
             )
         basic = "protect"
-    old = _mapped(call, _tag(known, tag))
+    old = _mapped(call, known, tag)
     # Read before it is forgotten.
     same = old is not None and old.maximizer_ref == wanted.ref
     seen = effect.last_seen(call.store, call.connection, old.tag) if old is not None and same else None
-    row = put_mapping(
-        call.store, call.connection, known, wanted.name, tag, fields=listed, basic_update=basic == "update"
-    )
+    row = put_mapping(call.store, call.connection, known, wanted, tag, fields=listed, basic_update=basic == "update")
     if row == old:
         return row, effect.of_removal(call.store, call.connection)
     mapping = resolve(call.store, row, known, listed, keep=False)
@@ -240,16 +246,12 @@ def both_sides(call: Call) -> tuple[Audience, tuple[MaximizerField, ...]]:
 
     connection = call.connection
     if not connection.list_id:
-        raise Misconfigured("no list is selected yet", remedy="run: maxchimp setup --list LIST_ID")
+        raise Misconfigured(
+            "no list is selected yet", remedy="run: maxchimp setup --list LIST_ID (see: maxchimp lists)"
+        )
     call.progress("reading the fields of both sides")
     known = audience(call.services.mailchimp, connection.list_id, groups=())
     return known, address_book(call.services.maximizer, options_of=())
-
-
-def _tag(known: Audience, text: str) -> str:
-    from flows.describe import find_tag
-
-    return find_tag(known, text).tag
 
 
 def mapped_rows(call: Call) -> list[MappingRow]:
@@ -258,8 +260,12 @@ def mapped_rows(call: Call) -> list[MappingRow]:
     return connections.mappings(call.store, call.connection.id)
 
 
-def _mapped(call: Call, tag: str) -> MappingRow | None:
-    return next((row for row in mapped_rows(call) if row.tag.casefold() == tag.casefold()), None)
+def _mapped(call: Call, known: Audience, tag: str) -> MappingRow | None:
+    """The mapping of a Mailchimp field, also of one that was renamed since."""
+    from flows.describe import find_tag
+
+    ref = find_tag(known, tag).ref
+    return next((row for row in mapped_rows(call) if row.mailchimp_ref == ref), None)
 
 
 def _shown(row: MappingRow) -> dict[str, Any]:
@@ -275,10 +281,12 @@ def _shown(row: MappingRow) -> dict[str, Any]:
 def mailchimp_rows(
     known: Audience, listed: Sequence[MaximizerField], mapped: Sequence[MappingRow]
 ) -> list[dict[str, Any]]:
+    """``compatible`` and ``mapped_to`` as FIELD takes them."""
     from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG
-    from flows.describe import may_map
+    from flows.describe import may_map, spelling
 
-    names = {m.ref: m.name for m in listed}
+    names = {m.ref: spelling(m, listed) for m in listed}
+    ours = (EMAIL, CLIENT_TAG, NUMBER_TAG)
     to = {EMAIL: "Email1"} | {row.mailchimp_ref: names.get(row.maximizer_ref, row.field) for row in mapped}
     return [
         {
@@ -287,7 +295,7 @@ def mailchimp_rows(
             "kind": f.kind,
             "required": f.required,
             "mapped_to": to.get(f.ref),
-            "compatible": [m.name for m in listed if f.tag not in (EMAIL, CLIENT_TAG, NUMBER_TAG) and may_map(f, m)],
+            "compatible": [names[m.ref] for m in listed if f.tag not in ours and may_map(f, m)],
         }
         for f in known.fields
     ]
@@ -296,10 +304,14 @@ def mailchimp_rows(
 def maximizer_rows(
     known: Audience, listed: Sequence[MaximizerField], mapped: Sequence[MappingRow]
 ) -> list[dict[str, Any]]:
+    """``field``: what FIELD takes; that is the name, unless that is not enough."""
+    from flows.describe import spelling
+
     tags = {f.ref: f.tag for f in known.fields}
     pairs = [("Email1", "EMAIL"), *((row.maximizer_ref, tags.get(row.mailchimp_ref, row.tag)) for row in mapped)]
     return [
         {
+            "field": spelling(m, listed),
             "name": m.name,
             "kind": m.kind,
             "basic": m.basic,
@@ -308,6 +320,12 @@ def maximizer_rows(
         }
         for m in listed
     ]
+
+
+def _named(row: dict[str, Any]) -> str:
+    """As FIELD takes it; where that is a key, with the name that people know."""
+    known = row["field"] == row["name"].strip()
+    return str(row["field"]) if known else f"{row['field']} ({row['name']})"
 
 
 def _shortened(names: list[str], limit: int = 4) -> str:

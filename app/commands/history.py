@@ -9,6 +9,7 @@ import typer
 from app import counted, show
 from app.call import Call, alone, command
 from app.planned import PlanView
+from domain.commands import released, typed
 from domain.errors import Misconfigured
 
 SIDES = ("mailchimp", "maximizer")
@@ -50,7 +51,7 @@ def runs_list(call: Call) -> None:
 
 def runs_show(
     call: Call,
-    run_id: Annotated[int, typer.Argument(metavar="ID", help="As shown by: runs.")],
+    run_id: Annotated[int, typer.Argument(metavar="ID", help="As shown by: maxchimp runs.")],
     every: Annotated[
         bool, typer.Option("--all", help="Every record and change, not the first 20 of each kind.")
     ] = False,
@@ -61,7 +62,7 @@ def runs_show(
 
     run = runs.get(call.store, run_id)
     if run is None or run.connection_id != call.connection.id:
-        raise Misconfigured(f"there is no run {run_id} of this connection", remedy="maxchimp runs lists them")
+        raise Misconfigured(f"there is no run {run_id} of this connection", remedy="see: maxchimp runs")
     document = counted.document(run)
     view, written = RunView(call, run, every=every), PlanView(call, document, every)
 
@@ -88,7 +89,9 @@ def quarantine_list(call: Call) -> None:
             ],
         )  # fmt: skip
         show.say(
-            "", "When it is mended: maxchimp quarantine release ID; a record whose data change is tried by itself."
+            "",
+            f"When it is mended, by its id: {typed('quarantine', 'release', rows[0]['id'])}; "
+            "a record whose data change is tried by itself.",
         )
 
     call.answer(rows, tell)
@@ -96,19 +99,21 @@ def quarantine_list(call: Call) -> None:
 
 def quarantine_release(
     call: Call,
-    ids: Annotated[list[int] | None, typer.Argument(metavar="ID...", help="As shown by: quarantine list.")] = None,
+    ids: Annotated[
+        list[int] | None, typer.Argument(metavar="ID...", help="As shown by: maxchimp quarantine list.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Everything that waits.")] = False,
 ) -> None:
     """Let records be tried again in the next sync."""
     if bool(ids) == every:
-        raise Misconfigured("name the numbers to release, or say --all", remedy="maxchimp quarantine list shows them")
-    released = [row["id"] for row in waiting(call)] if every else list(ids or ())
-    for row_id in released:
+        raise Misconfigured("name the numbers to release, or say --all", remedy="see: maxchimp quarantine list")
+    chosen = [row["id"] for row in waiting(call)] if every else list(ids or ())
+    for row_id in chosen:
         release(call, row_id)
-    named = ", ".join(map(str, released)) or "nothing"
+    named = ", ".join(map(str, chosen)) or "nothing"
     call.answer(
-        {"released": released[0] if ids and len(ids) == 1 else released},
-        lambda: show.say(f"{named} {'is' if len(released) < 2 else 'are'} tried again in the next sync"),
+        {"released": chosen[0] if ids and len(ids) == 1 else chosen},
+        lambda: show.say(f"{named} {'is' if len(chosen) < 2 else 'are'} tried again in the next sync"),
     )
 
 
@@ -122,9 +127,7 @@ def release(call: Call, row_id: int) -> None:
         with begin(call.store) as db:
             known = parking.release(db, row_id)
     if not known:
-        raise Misconfigured(
-            f"nothing waits under the number {row_id}", remedy="maxchimp quarantine list shows what waits"
-        )
+        raise Misconfigured(f"nothing waits under the number {row_id}", remedy="see: maxchimp quarantine list")
 
 
 def waiting(call: Call) -> list[dict[str, Any]]:
@@ -141,7 +144,7 @@ def waiting(call: Call) -> list[dict[str, Any]]:
             "field": row["field"],
             "reason": row["reason"],
             "rule": row["rule"],
-            "remedy": row["remedy"],
+            "remedy": released(row["remedy"], int(row["id"])),
             "evidence": row["evidence"],
             "attempts": int(row["attempts"]),
             "since_run": int(row["since_run"]),

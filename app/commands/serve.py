@@ -12,6 +12,7 @@ import typer
 from app import show
 from app.call import Call, command
 from app.commands.web import PORT, others
+from domain.commands import here, typed
 
 
 def register(app: typer.Typer) -> None:
@@ -37,13 +38,14 @@ def serve(
     from flows.serve import serve as run
 
     def say(text: str) -> None:
-        print(show.clean(text), file=sys.stderr, flush=True)
+        print(show.clean(here(text)), file=sys.stderr, flush=True)
 
     @contextmanager
     def page() -> Iterator[None]:
         with serving(call.settings, port) as made:
             say(f"the tab for Maximizer is {(call.settings.page_url or made.url).rstrip('/')}/tab")
-            say(f"set-up, once within ten minutes: {made.login_link()} (another one: maxchimp web --link)")
+            another = typed("web", "--link", "--port", made.site.port)
+            say(f"set-up, once within ten minutes: {made.login_link()} (another one: {another})")
             for line in others(call):
                 say(line)
             yield

@@ -11,6 +11,7 @@ import typer
 from app import show
 from app.call import Call, command
 from domain.errors import Misconfigured
+from domain.quoting import quoted
 
 if TYPE_CHECKING:
     from flows.setup import Outcome
@@ -138,7 +139,9 @@ def set_settings(
     for text in assignments:
         name, equals, value = text.partition("=")
         if not equals:
-            raise Misconfigured(f"{text!r} is no NAME=VALUE", remedy="for example: maxchimp settings set interval=30m")
+            raise Misconfigured(
+                f"{quoted(text)} is no NAME=VALUE", remedy="for example: maxchimp settings set interval=30m"
+            )
         pairs[name.strip().lower()] = value
     connection = call.connection
     changed = connection.settings.with_text(pairs)

@@ -76,7 +76,7 @@ def _check_plan(call: Call, number: int) -> None:
 
     found = runs.get(call.store, number)
     if found is None or found.kind != "plan" or found.connection_id != call.connection.id:
-        raise Misconfigured(f"there is no plan {number} of this connection", remedy="maxchimp runs lists them")
+        raise Misconfigured(f"there is no plan {number} of this connection", remedy="see: maxchimp runs")
 
 
 def backfill(

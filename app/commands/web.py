@@ -12,6 +12,7 @@ import typer
 from app import show
 from app.call import Call, command
 from domain.errors import Misconfigured
+from domain.quoting import quoted
 
 if TYPE_CHECKING:
     from flows.explain import Explanation
@@ -116,7 +117,7 @@ def explain(
     found = explained(call.store, call.connection, call.services, who)
     if not found:
         raise Misconfigured(
-            f"nobody is known by {who!r} on either side",
+            f"nobody is known by {quoted(who)} on either side",
             remedy="give an address, <Client ID>#<number>, a contact_id, a MailChimp ID, or the number of a link",
         )
     call.answer([one.to_json() for one in found], lambda: _tell_all(found))

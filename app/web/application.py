@@ -17,6 +17,7 @@ from app.web.frame import Frame, Rates, Refusal
 from app.web.site import Answer, Door
 from app.web.sites import PAGES, Place, Sites
 from app.web.tokens import Denied, Elsewhere, Pass
+from domain.commands import here, typed
 from domain.errors import Blocked, CallFailed, CredentialsRefused, Incomplete, MaxchimpError, Misconfigured, Miscounted
 from domain.facts import about
 
@@ -41,7 +42,7 @@ def application(sites: Sites, *, rates: Rates | None = None) -> Frame:
         if place.path not in (PAGES if reads else DOORS):
             raise Refusal(405)
         if reads:
-            return await _shell(place)(scope, receive, send)
+            return await _shell(place, sites.start.port)(scope, receive, send)
         request = Request(scope, receive)
         body, authorization = await request.body(), request.headers.get("authorization", "")
         told = await run_in_threadpool(_told, place, DOORS[place.path], body, authorization)
@@ -50,7 +51,7 @@ def application(sites: Sites, *, rates: Rates | None = None) -> Frame:
     return Frame(answer, origins=sites.start.origins, framed_by=sites.framed_by, find=sites.find, rates=rates)
 
 
-def _shell(place: Place) -> Response:
+def _shell(place: Place, port: int) -> Response:
     """A page without anything about anybody; its script asks for the rest."""
     if place.problem is not None:
         return _html(words.trouble(place.problem.message, place.problem.remedy), status_of(place.problem))
@@ -58,7 +59,9 @@ def _shell(place: Place) -> Response:
     names = {"key": settings.tab_key_parameter, "token": settings.tab_token_parameter}
     cloud = settings.maximizer_url.rstrip("/").endswith("octopus")
     named = place.base.removeprefix("/")
-    return _html(words.render("shell", view=view, names=names, cloud=cloud, base=place.base, named=named))
+    with about(connection=settings.connection):
+        link = here(typed("web", "--link", "--port", port))
+    return _html(words.render("shell", view=view, names=names, cloud=cloud, base=place.base, named=named, link=link))
 
 
 def _static(name: str) -> Response:
@@ -78,7 +81,8 @@ def _answer(place: Place, door: Door, body: bytes, authorization: str) -> Respon
         site, who = place.page, _NOBODY
         if door.purpose is not None:
             who = site.tokens.read(authorization, door.purpose, site.name, site.born)
-        return _html_or_json(door.handler(site, who, door.model.model_validate_json(body or b"{}")))
+        with about(connection=site.name):
+            return _html_or_json(door.handler(site, who, door.model.model_validate_json(body or b"{}")))
     except Elsewhere:
         raise Refusal(403) from None
     except Denied:

@@ -191,7 +191,7 @@ def report(site: Site, who: Pass, given: Nothing) -> Answer:
     """The newest quality report: one file that needs nothing else."""
     newest = _newest(site)
     if newest is None or newest.stat().st_size > REPORT_LIMIT:
-        raise Misconfigured("there is no quality report yet", remedy="maxchimp report makes one")
+        raise Misconfigured("there is no quality report yet", remedy="make one: maxchimp report")
     return {"name": f"{site.name} {newest.parent.name}.html", "text": newest.read_text("utf-8"), "type": "text/html"}
 
 

@@ -12,6 +12,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from app.show import clean
+from domain.commands import here
 
 TITLES = {
     400: ("This request cannot be understood", "Go back and try again."),
@@ -21,7 +22,7 @@ TITLES = {
     405: ("This is not how this page is used", "Open the page from Maximizer, or with a login link."),
     413: ("That was too much text", "Shorten it and try again."),
     415: ("This request cannot be understood", "Go back and try again."),
-    421: ("This page is not known under this address", "Use the address that maxchimp web prints."),
+    421: ("This page is not known under this address", "Use the address that is told at the start of: maxchimp web."),
     429: ("Too many requests", "Wait a minute and try again."),
     503: ("This page is busy", "Try again in a moment."),
     431: ("This request cannot be understood", "Go back and try again."),
@@ -58,8 +59,9 @@ def problem(message: str, remedy: str = "") -> str:
 
 
 _COMMAND = re.compile(
-    r"(?:run: |see: )?maxchimp (setup|map|settings|quarantine|runs|plan|sync|fields|lists)\b([^;,.)]*)"
+    r"(?:run: |see: )?maxchimp (setup|map|settings|quarantine|runs|plan|sync|fields|lists)\b([^;,.()]*)"
 )
+_TWICE = re.compile(r"(see Setup, \w+)[ ;(]*\1\)?")
 _PLACES = {"map": "Configuration", "settings": "Configuration", "fields": "Configuration", "lists": "Configuration"}
 
 
@@ -71,7 +73,7 @@ def on_page(text: str) -> str:
             return "see Setup, " + ("Configuration" if "--list" in found[2] else "Connection")
         return "see Setup, " + _PLACES.get(found[1], "Runs")
 
-    return _COMMAND.sub(place, text)
+    return _TWICE.sub(r"\1", _COMMAND.sub(place, text))
 
 
 @cache
@@ -86,7 +88,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    made.filters |= {"moment": moment, "date": date_of, "stars": stars, "many": many}
+    made.filters |= {"moment": moment, "date": date_of, "stars": stars, "many": many, "here": here, "on_page": on_page}
     return made
 
 

@@ -104,7 +104,9 @@ def _name(row: Row, ref: str) -> str:
     name = str(look(row, "Name") or ref)
     folder = look(row, "Folder", "Path") or look(row, "Folder", "Name")
     folder = udfs.tidy(folder) if isinstance(folder, str) else ""
-    return name if not folder or "\\" in name else f"{folder}\\{name}"
+    # A backslash may also be part of the field's own name.
+    whole = not folder or f"\\{folder}\\".casefold() in f"\\{name}".casefold()
+    return name if whole else f"{folder}\\{name}"
 
 
 def _truth(value: Any, otherwise: bool) -> bool:

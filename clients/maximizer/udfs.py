@@ -39,7 +39,7 @@ def definition(kind: str, max_length: int) -> Definition:
 
 def tidy(path: str) -> str:
     r"""A folder path with single backslashes between its steps: ``Folder\Sub``."""
-    return "\\".join(step.strip() for step in path.replace("/", "\\").split("\\") if step.strip())
+    return "\\".join(step.strip() for step in path.split("\\") if step.strip())
 
 
 def create(client: Maximizer, path: str, what: Definition, applies_to: Sequence[str]) -> str:

@@ -81,7 +81,7 @@ def test_removing_touches_nothing_on_either_side(ready: Desk) -> None:
     members = ready.world.mailchimp.members(ready.world.list_id)
     entries = ready.world.maximizer.entries()
     writes = sum(len(door.mutations()) for door in ready.doors.values())
-    assert "add --yes" in ready.bad("connections", "remove", "default", code=2).err
+    assert "remove default --yes" in ready.bad("connections", "remove", "default", code=2).err
     ready.good("connections", "remove", "default", "--yes")
     assert sum(len(door.mutations()) for door in ready.doors.values()) == writes
     assert ready.world.mailchimp.members(ready.world.list_id) == members

@@ -42,9 +42,9 @@ def test_r20_add_modify_remove(ready: Desk) -> None:
     [
         (["add", "NOPE", "FirstName"], "choose one of: EMAIL, FNAME"),
         (["add", "ADDRESS", "Address.City"], "ADDRESS.addr1, ADDRESS.addr2"),
-        (["add", "JOB", "Nowhere"], "maxchimp fields lists all"),
+        (["add", "JOB", "Nowhere"], "all of them: maxchimp fields"),
         (["add", "JOB", "phon"], "Phone1"),
-        (["add", "PLAN", "LastName"], r"compatible fields are: Marketing\Plan"),
+        (["add", "PLAN", "LastName"], r"compatible fields are: 'Marketing\Plan'"),
         (["add", "JOB", "FirstName"], "mapped already"),
         (["add", "REF", r"MailChimp\MailChimp ID"], "cannot be mapped"),
         (["add", "POINTS", r"Accounts\Revenue"], "cannot be mapped"),
@@ -68,7 +68,7 @@ def test_ambiguous_name_lists_the_candidates(ready: Desk) -> None:
     ready.world.maximizer.add_udf(r"Sales\Plan", "single", ["Basic"])
     told = ready.bad("map", "add", "PLAN", "plan", "--json", code=2).json
     assert "ambiguous" in told["error"]
-    assert r"Marketing\Plan, Sales\Plan" in told["remedy"]
+    assert r"'Marketing\Plan', 'Sales\Plan'" in told["remedy"]
 
 
 def test_text_of_others_does_not_steer_the_terminal(ready: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,7 +101,7 @@ def test_an_error_is_told_with_its_remedy_and_its_trace(ready: Desk, monkeypatch
     unexpected, refused = objects(kept(ready))[-2:]
     assert "Traceback" in unexpected["exception"]
     assert "lanternpost" not in json.dumps(unexpected)
-    assert (refused["error"], refused["remedy"]) == ("Misconfigured", "maxchimp runs lists them")
+    assert (refused["error"], refused["remedy"]) == ("Misconfigured", "see: maxchimp runs")
 
 
 def test_an_unknown_form_is_told(ready: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

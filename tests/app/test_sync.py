@@ -92,7 +92,7 @@ def test_sync_backfill_and_history(ready: Desk) -> None:
     assert shown["changes"].keys() == {"done"}
     assert "Seconds per stage" in ready.good("runs", "show", "1").out
     assert "backfill" in ready.good("runs").out
-    assert "maxchimp runs lists them" in ready.bad("runs", "show", "77", code=2).err
+    assert "see: maxchimp runs" in ready.bad("runs", "show", "77", code=2).err
 
 
 def test_r03_r31_a_run_shows_what_it_left_and_what_it_replaced(ready: Desk) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from oddities import FIELDS, OPTIONS, TITLES
 from sqlalchemy import Engine, func, select
 
 from domain.errors import Misconfigured
@@ -56,6 +57,16 @@ def test_a_new_connection(store: Engine) -> None:
     assert connections.find(store, "other") is None
     with pytest.raises(Misconfigured, match="already"):
         connections.create(store, "default", NOW)
+
+
+def test_r20_names_come_back_as_they_were_given(store: Engine, ours: Connection) -> None:
+    for n, name in enumerate((*FIELDS, *(f"group:{title}" for title in TITLES))):
+        made = connections.put_mapping(store, ours.id, replace(FNAME, tag=f"{name} {n}", field=name))
+        assert made in connections.mappings(store, ours.id)
+        connections.set_option_pairs(store, made.id, [(label, f"{n}") for n, label in enumerate(OPTIONS)])
+        assert dict(connections.option_pairs(store, made.id)) == {label: f"{n}" for n, label in enumerate(OPTIONS)}
+        assert connections.remove_mapping(store, ours.id, made.tag)
+    assert connections.mappings(store, ours.id) == []
 
 
 def test_update_joins_a_transaction_or_opens_one(store: Engine, ours: Connection) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 from floor import Floor, furnish
+from oddities import FIELDS, TITLES
 from sqlalchemy import select
 from visitor import Seen, Visitor
 
@@ -257,18 +259,46 @@ def test_r20_mappings_are_added_changed_and_removed(setup: Visitor, floor: Floor
     assert floor.office.connection.full_reason == "mapping changed"
 
 
+def test_r20_fields_and_groups_of_any_name_are_mapped(setup: Visitor, floor: Floor) -> None:
+    """What the page offers is what it takes, and what stands there is what the field is called."""
+    make = floor.office.maximizer
+    for path in (*FIELDS, r"Sales\Twin", r"Sales\Second"):
+        make.add_udf(path, "text")
+    second = make.database.schema.at(r"Sales\Second").ref
+    make.rename_udf(r"Sales\Second", "Twin")  # two of one name: each is offered by its key
+    title = TITLES[4]
+    floor.office.mailchimp.add_group(floor.office.list_id, title, ["one"])
+    make.add_udf(r"Sales/EU\Choices", "multi", ["one"])
+    page = setup.post("/api/setup/mapping").text
+    form = page[page.index('<summary>Change<span class="unseen"> REF</span>') :].partition("</form>")[0]
+    offered = dict(re.findall(r'<option value="([^"]*)" *(?:selected)?>(.*?)</option>', form))
+    values = {html.unescape(value): html.unescape(label) for value, label in offered.items()}
+    assert values[second] == rf"Sales\Twin [{second}] (alphanumeric)"
+    for path in FIELDS:
+        assert values[path.strip()] == f"{path} (alphanumeric)"
+        assert "is mapped to" in good(setup, "mapping/modify", tag="REF", field=path)
+        (row,) = [r for r in connections.mappings(floor.office.engine, floor.office.connection.id) if r.tag == "REF"]
+        assert row.maximizer_ref == make.database.schema.at(path).ref
+    good(setup, "mapping/modify", tag="REF", field=second)
+    assert f'value="{second}" selected' in setup.post("/api/setup/mapping").text
+    good(setup, "mapping/add", tag=f"group:{title}", field=r"Sales/EU\Choices")
+    assert f"group:{title}" in html.unescape(setup.post("/api/setup/mapping").text)
+    assert "one" in good(setup, "mapping/options", tag=f"group:{title}")
+    assert "no longer mapped" in good(setup, "mapping/remove", tag=f"group:{title}")
+
+
 def test_r20_r21_only_compatible_fields_are_offered(setup: Visitor) -> None:
-    html = setup.post("/api/setup/mapping").text
+    page = setup.post("/api/setup/mapping").text
     for tag, offered, not_offered in (
         ("BIRTHDAY", r"Marketing\Birthday", "LastName"),
         ("REGION", r"Marketing\Region", r"Marketing\Joined"),
         ("group:Customer Type", r"Marketing\Customer Type", r"Marketing\Region"),
     ):
-        part = html[html.index(f'data-case="{tag}"') :]
+        part = page[page.index(f'data-case="{tag}"') :]
         choices = part[: part.index("</select>")]
         assert f'value="{offered}"' in choices
         assert f'value="{not_offered}"' not in choices
-    assert r"MailChimp\MailChimp ID" not in html[: html.index("All Maximizer fields")]
+    assert r"MailChimp\MailChimp ID" not in page[: page.index("All Maximizer fields")]
 
 
 def test_r26_options_side_by_side(setup: Visitor) -> None:
