@@ -134,7 +134,7 @@ def _remember(loading: Loading, base: dict[str, Any], held: Held, side: str, row
 def _remember_country(loading: Loading, base: dict[str, Any], write: Write, row: Mapping[str, Any]) -> None:
     """The country that Mailchimp adds to an address without one: nobody entered it."""
     sent = {item.field for item in write.items}
-    touched = {name.partition(".")[0] for name in sent if "." in name}
+    touched = {tag for tag in loading.layout.address_tags if any(name.startswith(f"{tag}.") for name in sent)}
     for mapping in loading.layout.fields:
         tag = mapping.tag
         if tag in sent or tag.partition(".")[0] not in touched or base["mailchimp"].get(tag) or not row[tag]:
