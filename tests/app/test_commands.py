@@ -30,6 +30,8 @@ _NAMES = "|".join(_TREE.commands)
 # A command ends where its sentence goes on; a quoted word may hold anything.
 _SAID = re.compile(rf"maxchimp (?:{_NAMES})\b(?: (?:'[^']*'(?:\"'\"'[^']*')*|--?[\w-]+|[\w@.:#/%=<>+-]*[\w%>]))*")
 
+_BARE = re.compile(rf"(?<!maxchimp )(?<![\w/.-])(?:{_NAMES}) (?:--[a-z]|[A-Z]{{2,}}\b)")
+
 
 def taken(words: list[str]) -> tuple[str, dict[str, Any]]:
     """The command that these words are and what it would be given; an error where the command line refuses them."""
@@ -164,6 +166,23 @@ def test_there_are_many() -> None:
     assert len(said()) > 40
 
 
+def helps(group: Any = _TREE, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """What --help says of every command and option."""
+    for name, found in group.commands.items():
+        yield " ".join((*path, name)), str(found.help or "")
+        yield from ((" ".join((*path, name)), str(getattr(param, "help", "") or "")) for param in found.params)
+        if getattr(found, "commands", None):
+            yield from helps(found, (*path, name))
+
+
+def test_each_command_in_a_help_is_taken() -> None:
+    found = [(path, text) for path, text in helps() if "maxchimp " in text]
+    assert len(found) > 2
+    for _, text in found:
+        commands(re.sub(r"\s+", " ", text))
+    assert [path for path, text in helps() if _BARE.search(_SAID.sub("", text))] == []
+
+
 @pytest.mark.parametrize(("place", "text"), said(), ids=[place for place, _ in said()])
 def test_each_command_in_the_sources_is_taken(place: str, text: str) -> None:
     for words in commands(text):
@@ -185,8 +204,7 @@ def test_no_text_shows_a_value_as_python_writes_it() -> None:
 
 def test_no_command_is_named_without_its_program() -> None:
     """``run: maxchimp sync``, never ``run sync`` or ``sync --yes``."""
-    bare = re.compile(rf"(?<!maxchimp )(?<![\w/.-])(?:{_NAMES}) (?:--[a-z]|[A-Z]{{2,}}\b)")
-    assert [place for place, text in spoken().items() if bare.search(_SAID.sub("", text))] == []
+    assert [place for place, text in spoken().items() if _BARE.search(_SAID.sub("", text))] == []
 
 
 # ---------------------------------------------------------------- what is really said

@@ -134,6 +134,28 @@ def test_r20_groups_of_any_title(odd: Desk) -> None:
         assert f"group:{title}" not in stored(odd)
 
 
+def test_r41_a_group_of_any_title_is_made_once(ready: Desk) -> None:
+    for title in TITLES:
+        words = ["setup", "--group", title, *(word for label in OPTIONS for word in ("--option", label))]
+        assert f"created the group {title}" in ready.good(*words).out
+        assert "created" not in ready.good(*words).out
+        ready.good("map", "add", f"group:{title}", r"Marketing\Email Opt-In")
+        ready.good("map", "remove", f"group:{title}")
+
+
+def test_r20_a_slash_makes_no_folder(ready: Desk) -> None:
+    """A field that ends in the name of one of ours, behind a slash, is no field of ours."""
+    ready.world.maximizer.add_udf("Old/MailChimp ID", "text")
+    ready.world.maximizer.add_udf("Old/Sync with MailChimp", "yesno")
+    ready.good("map", "add", "REF", "Old/MailChimp ID")
+    assert "error" not in {
+        row["state"] for row in ready("check", "--json").json if row["name"] == "user-defined fields"
+    }
+    ready.good("setup")
+    assert ready.connection().marker_ref == ref(ready, r"MailChimp\MailChimp ID")
+    assert ready.connection().flag_ref == ref(ready, r"MailChimp\Sync with MailChimp")
+
+
 def test_r20_messages_name_a_field_as_it_is(odd: Desk) -> None:
     told = odd.bad("map", "add", "REF", r"No\such name", "--json", code=2).json
     assert told["error"] == r"'No\such name' is not a field of the Address Book"
