@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.calls import Town
+from domain.commands import prefix
 from flows.cycle import Asked, Cycle
 from flows.launch import at_home, launch, opened
 from flows.server import PrefectServer, worker
 from flows.services import connect
-from flows.settings import Settings, load_settings, prefix
+from flows.settings import Settings, load_settings
 from flows.setup import Wish, set_up
 from storage import connections, runs
 from storage.engine import open_store

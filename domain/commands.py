@@ -1,7 +1,8 @@
 """Commands that stand in texts for people: each can be pasted as it stands, and works on the connection that is meant.
 
-A text names a command as ``maxchimp sync --yes``. Where it leaves us, ``here`` adds the connection at work, so that no
-message has to think of it: every error does this for itself, and so does everything that the command line says.
+A text names a command as ``maxchimp sync --yes``, and a variable as ``MAXCHIMP_MAXIMIZER_TOKEN``. Where it leaves us,
+``here`` adds the connection at work, so that no message has to think of it: every error does this for itself, and so
+does everything that the command line says.
 """
 
 from __future__ import annotations
@@ -32,15 +33,22 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 WITHOUT = frozenset({"connections", "demo", "deploy", "sandbox", "serve", "store"})
 _WORDS = "|".join(rf"{name} (?:{'|'.join(group)})|{name}" if group else name for name, group in COMMANDS.items())
 _TOLD = r"(?!(?:(?!maxchimp )[^,;:\n])*?--(?:connection|help)\b)"  # not one that names its connection already
-_COMMAND = re.compile(rf"\bmaxchimp (?:{_WORDS})(?![\w-]){_TOLD}")
+_COMMAND = re.compile(rf"(?<![^\s(`])maxchimp (?:{_WORDS})(?![\w-]){_TOLD}")
+_VARIABLE = re.compile(r"\bMAXCHIMP_(?=MAILCHIMP_|MAXIMIZER_)")  # those of which a connection may have its own
 
 
 def here(text: str) -> str:
-    """The text, every command in it with the connection at work, where the command alone would mean another."""
+    """The text, every command and variable in it those of the connection at work, where alone they would not be."""
     name = connection_at_work()
-    if not name or "maxchimp " not in text:
+    if not name:
         return text
+    text = _VARIABLE.sub(prefix(name), text)
     return _COMMAND.sub(lambda found: f"{found[0]} --connection {shlex.quote(name)}", text)
+
+
+def prefix(connection: str) -> str:
+    """What the names of a connection's own variables begin with."""
+    return f"MAXCHIMP_{connection.upper().replace('-', '_')}__"
 
 
 def typed(*words: object) -> str:

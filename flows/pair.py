@@ -13,9 +13,9 @@ from sqlalchemy import Connection as Database
 from sqlalchemy import Engine
 
 from domain import records
+from domain.commands import prefix
 from domain.errors import Blocked, Refused
 from flows.services import Services
-from flows.settings import prefix
 from storage import claims, connections, leases
 from storage.claims import Claim, Wanted
 from storage.connections import Connection

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain import facts
+from domain.commands import prefix
 from domain.errors import Misconfigured
 from domain.quoting import quoted
 
@@ -80,11 +81,6 @@ def from_environment(connection: str | None = None) -> Settings:
         )
     own = _own(name)
     return Settings.model_validate({**plain.model_dump(), **own, "connection": name})
-
-
-def prefix(connection: str) -> str:
-    """What the names of a connection's own variables begin with."""
-    return f"MAXCHIMP_{connection.upper().replace('-', '_')}__"
 
 
 def variable(connection: str, setting: str) -> str:

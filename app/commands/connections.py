@@ -9,7 +9,7 @@ import typer
 
 from app import show
 from app.call import Call, command
-from domain.commands import typed
+from domain.commands import prefix, typed
 from domain.errors import Misconfigured
 from domain.quoting import quoted
 
@@ -57,7 +57,7 @@ def list_connections(call: Call) -> None:
 
 def add(call: Call, which: NAME) -> None:
     """Add a connection; then set it up with maxchimp setup --connection NAME."""
-    from flows.settings import load_settings, prefix
+    from flows.settings import load_settings
     from storage import connections, schema
 
     load_settings(which)  # refuses what cannot be a name
@@ -147,7 +147,6 @@ def _found(call: Call, name: str) -> Connection:
 
 def _document(call: Call, found: Connection) -> dict[str, Any]:
     """A connection as people and programs see it: no secret is part of it."""
-    from flows.settings import prefix
     from storage import leases, runs
 
     last = runs.latest(call.store, found.id, limit=1)

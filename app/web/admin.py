@@ -9,12 +9,13 @@ from pydantic import Field, SecretStr
 from app.web import words
 from app.web.site import Answer, Door, Given, Site, audit
 from app.web.tokens import Pass
+from domain.commands import prefix
 from domain.errors import MaxchimpError, Misconfigured
 from domain.settings import CHOICES
 from flows import kept, mxi
 from flows.connecting import try_mailchimp, try_maximizer
 from flows.effect import of_settings
-from flows.settings import prefix, variable
+from flows.settings import variable
 from flows.setup import Wish, set_up
 from storage import connections
 

@@ -102,6 +102,10 @@ def test_only_where_the_command_alone_would_mean_another() -> None:
         assert here("maxchimp syncs, maxchimp connections list, maxchimp setup --connection south") == (
             "maxchimp syncs, maxchimp connections list, maxchimp setup --connection south"
         )
+        assert here("set MAXCHIMP_MAXIMIZER_TOKEN or MAXCHIMP_HOME_DIR") == (
+            "set MAXCHIMP_NORTH__MAXIMIZER_TOKEN or MAXCHIMP_HOME_DIR"
+        )
+        assert here(r"choose 'Sales\maxchimp sync'") == r"choose 'Sales\maxchimp sync'"  # somebody's name
         assert released("look, then release it", 3) == (
             "look, then release it (maxchimp quarantine release --connection north 3)"
         )
@@ -324,6 +328,17 @@ def test_changing_list_or_address_book_on_purpose(north: Desk, monkeypatch: pyte
     (words,) = commands(north.bad("connections", "remove", "north", code=2).err)
     north.good(*words)
     assert [row["name"] for row in north.good("connections", "list", "--json").json] == ["default"]
+
+
+def test_a_variable_is_that_of_the_connection(north: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAXCHIMP_MAXIMIZER_WEB_URL", "nonsense")
+    assert "MAXCHIMP_NORTH__MAXIMIZER_WEB_URL is not" in north.bad("setup", *NORTH, code=2).err
+    monkeypatch.setenv("MAXCHIMP_NORTH__MAXIMIZER_WEB_URL", "https://crm.escona.test/MaximizerWebAccess")
+    north.good("setup", *NORTH)
+    assert "MAXCHIMP_MAXIMIZER_WEB_URL is not" in north.bad("setup", code=2).err
+    monkeypatch.delenv("MAXCHIMP_MAILCHIMP_API_KEY")
+    assert "MAXCHIMP_NORTH__MAILCHIMP_API_KEY" in north.bad("sync", *NORTH, code=2).err
+    assert "NORTH" not in north.bad("sync", code=2).err
 
 
 def test_the_usual_connection_is_not_named(ready: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
