@@ -34,7 +34,7 @@ WITHOUT = frozenset({"connections", "demo", "deploy", "sandbox", "serve", "store
 _WORDS = "|".join(rf"{name} (?:{'|'.join(group)})|{name}" if group else name for name, group in COMMANDS.items())
 _TOLD = r"(?!(?:(?!maxchimp )[^,;:\n])*?--(?:connection|help)\b)"  # not one that names its connection already
 _COMMAND = re.compile(rf"(?<![^\s(`])maxchimp (?:{_WORDS})(?![\w-]){_TOLD}")
-_VARIABLE = re.compile(r"\bMAXCHIMP_(?=MAILCHIMP_|MAXIMIZER_)")  # those of which a connection may have its own
+_VARIABLE = re.compile(r"\bMAXCHIMP_(?=(?:MAILCHIMP|MAXIMIZER)_(?!_))")  # those of which a connection may have its own
 
 
 def here(text: str) -> str:

@@ -32,16 +32,17 @@ def about(**facts: Any) -> Iterator[None]:
 def known() -> Mapping[str, Any]:
     """The facts of the block that this line is written in.
 
-    A helper thread has none of its own: it works for the only block there is (the inmost of one within another). Of
-    several only what they agree on is known; the rest is None, for it is not known for which it works.
+    A helper thread has none of its own: it works for the only block there is. Of blocks that agree, as of one within
+    another, the one that says most; of others what they agree on, and the rest is None.
     """
     mine = _own.get()
     if mine is not None:
         return mine
     with _lock:
         active = list(_active)
-    if active and all(one.items() <= active[-1].items() for one in active):
-        return active[-1]
+    most = max(active, key=len, default={})
+    if all(one.items() <= most.items() for one in active):
+        return most
     names = dict.fromkeys(name for facts in active for name in facts)
     return {name: _agreed([facts.get(name) for facts in active]) for name in names}
 

@@ -7,6 +7,8 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from desk import Desk, Told
 from app.cli import app
 from domain.commands import COMMANDS, WITHOUT, here, released, typed
 from domain.errors import Blocked, Misconfigured
-from domain.facts import about, usual
+from domain.facts import about, known, usual
 from domain.quoting import quoted
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,6 +115,27 @@ def test_only_where_the_command_alone_would_mean_another() -> None:
         usual("north")
         assert here("run: maxchimp setup") == "run: maxchimp setup --connection default"
         usual("default")
+
+
+def test_a_helper_thread_works_for_the_only_connection() -> None:
+    usual("default")
+    with ThreadPoolExecutor(1) as helper, about(connection="north"), about(run=3):
+        assert helper.submit(known).result() == {"connection": "north", "run": 3}
+        assert helper.submit(here, "maxchimp plan").result() == "maxchimp plan --connection north"
+        with ThreadPoolExecutor(1) as page, ExitStack() as requests:
+            page.submit(requests.enter_context, about(connection="north")).result()
+            assert helper.submit(known).result() == {"connection": "north", "run": 3}
+            page.submit(requests.enter_context, about(connection="south")).result()
+            assert helper.submit(known).result() == {}
+            page.submit(requests.close).result()
+            assert helper.submit(known).result() == {"connection": "north", "run": 3}
+
+
+def test_a_variable_is_named_once() -> None:
+    usual("default")
+    with about(connection="mailchimp"):
+        told = here("set MAXCHIMP_MAILCHIMP_URL")
+        assert told == here(told) == "set MAXCHIMP_MAILCHIMP__MAILCHIMP_URL"
 
 
 @pytest.mark.parametrize("name", ["plain", r"Sales\A/B", "It's", 'say "so"', 'It\'s "so" $x', "a, b", " out "])
