@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from app import counted, show
 from app.call import Call
 from domain.sums import closes
-from domain.values import labelled
 
 if TYPE_CHECKING:
     from storage.runs import Run
@@ -116,6 +115,8 @@ class PlanView:
         return lines or [(_who(row), "", "", "", row["rule"])]
 
     def _value(self, field: str, text: str) -> str:
+        from domain.values import labelled
+
         labels = self.labels.get(field, {})
         if not labels or not text:
             return text
