@@ -23,6 +23,8 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run one command line; its exit code. Wrong usage is told here, everything else where the command runs."""
     logs.silence()
     try:
+        if refused := _unreadable(arguments):
+            return _tell(refused, "give a value, or leave it out", CONFIGURATION, "--json" in arguments)
         code = app(list(arguments), standalone_mode=False, prog_name="maxchimp")
         return _INTERRUPTED.get(code, code) if isinstance(code, int) else COMPLETE
     except typer.Abort:
@@ -38,6 +40,21 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
         return _tell(text, f"see: {path} --help", CONFIGURATION, "--json" in arguments)
     finally:
         logs.close()
+
+
+def _unreadable(arguments: Sequence[str]) -> str:
+    """What is wrong with a word of the command line: a script's variable that was empty, or bytes that are no text."""
+    before = "maxchimp"
+    for whole in arguments:
+        option, equals, value = whole.partition("=")
+        word, owner = (value, option) if whole.startswith("--") and equals else (whole, before)
+        before = whole
+        what = f"the value of {owner}" if owner.startswith("--") else f"the word after {owner}"
+        if not word.strip():
+            return f"{what} is empty"
+        if any("\ud800" <= letter <= "\udfff" for letter in word):
+            return f"{what} is no text in UTF-8"
+    return ""
 
 
 def guarded(body: Callable[[], int | None], *, as_json: bool) -> int:

@@ -24,9 +24,10 @@ from typing import Any
 from benchmarks.calls import Town
 from flows.cycle import Asked, Cycle
 from flows.launch import at_home, launch, opened
+from flows.outside import prefix
 from flows.server import PrefectServer, worker
 from flows.services import connect
-from flows.settings import Settings, load_settings, prefix
+from flows.settings import Settings, load_settings
 from flows.setup import Wish, set_up
 from storage import connections, runs
 from storage.engine import open_store

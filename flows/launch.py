@@ -21,8 +21,7 @@ from domain.errors import Incomplete, MaxchimpError, Misconfigured
 from flows import shelf
 from flows.cycle import Asked, Cycle
 from flows.services import connect
-from flows.settings import Settings, load_settings
-from flows.setup import is_local
+from flows.settings import Settings, is_local, load_settings
 from storage import connections
 from storage.engine import open_store
 from storage.schema import require_current

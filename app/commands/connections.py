@@ -55,7 +55,8 @@ def list_connections(call: Call) -> None:
 
 def add(call: Call, which: NAME) -> None:
     """Add a connection; then set it up with setup --connection NAME."""
-    from flows.settings import load_settings, prefix
+    from flows.outside import prefix
+    from flows.settings import load_settings
     from storage import connections, schema
 
     load_settings(which)  # refuses what cannot be a name
@@ -144,7 +145,7 @@ def _found(call: Call, name: str) -> Connection:
 
 def _document(call: Call, found: Connection) -> dict[str, Any]:
     """A connection as people and programs see it: no secret is part of it."""
-    from flows.settings import prefix
+    from flows.outside import prefix
     from storage import leases, runs
 
     last = runs.latest(call.store, found.id, limit=1)

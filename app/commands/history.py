@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app import show
-from app.call import Call, alone, command
+from app.call import MOST, Call, alone, command
 from app.planned import PlanView
 from domain.errors import Misconfigured
 
@@ -45,7 +45,7 @@ def runs_list(call: Call) -> None:
 
 def runs_show(
     call: Call,
-    run_id: Annotated[int, typer.Argument(metavar="ID", help="As shown by: runs.")],
+    run_id: Annotated[int, typer.Argument(metavar="ID", min=1, max=MOST, help="As shown by: runs.")],
     every: Annotated[
         bool, typer.Option("--all", help="Every record and change, not the first 20 of each kind.")
     ] = False,
@@ -114,7 +114,9 @@ def quarantine_list(call: Call) -> None:
 
 def quarantine_release(
     call: Call,
-    ids: Annotated[list[int] | None, typer.Argument(metavar="ID...", help="As shown by: quarantine list.")] = None,
+    ids: Annotated[
+        list[int] | None, typer.Argument(metavar="ID...", min=1, max=MOST, help="As shown by: quarantine list.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Everything that waits.")] = False,
 ) -> None:
     """Let records be tried again in the next sync."""

@@ -136,13 +136,14 @@ def set_settings(
     pairs: dict[str, str] = {}
     for text in assignments:
         name, equals, value = text.partition("=")
-        if not equals:
-            raise Misconfigured(f"{text!r} is no NAME=VALUE", remedy="for example: maxchimp settings set interval=30m")
-        pairs[name.strip().lower()] = value
-    connection = call.connection
-    changed = connection.settings.with_text(pairs)
-    connections.update(call.store, connection.id, settings=changed)
-    shown = changed.shown()
+        name, example = name.strip().lower(), "for example: maxchimp settings set interval=30m"
+        if not equals or not name:
+            raise Misconfigured(f'"{text}" is no NAME=VALUE', remedy=example)
+        if name in pairs:
+            raise Misconfigured(f"{name} is given twice", remedy=example)
+        pairs[name] = value
+    known = connections.id_of(call.store, call.settings.connection)
+    shown = connections.change_settings(call.store, known or call.connection.id, pairs).shown()
 
     def tell() -> None:
         show.facts({name: shown[name] for name in pairs})

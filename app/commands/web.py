@@ -43,9 +43,10 @@ def web(
 
     Until stopped. A login link is printed; it works once, for ten minutes, and Enter prints another.
     """
-    from app.web.server import HOST, login_link, serving, tokens_of
+    from app.web.server import HOST, login_link, require_running, serving, tokens_of
 
     if link:
+        require_running(port)
         made = login_link(tokens_of(call.store, call.settings), call.settings, f"http://{HOST}:{port}")
         return call.answer({"link": made}, lambda: show.say(made))
     with serving(call.settings, port, engine=call.engine) as page:
@@ -82,14 +83,13 @@ def explain(
     Synchronised or not and why, how matched, each field, what was written, what the next run would do.
     """
     from flows.foresee import explain as explained
+    from flows.person import FORMS, meant
 
+    who = meant(who)
     call.progress("asking both sides")
     found = explained(call.store, call.connection, call.services, who)
     if not found:
-        raise Misconfigured(
-            f"nobody is known by {who!r} on either side",
-            remedy="give an address, <Client ID>#<number>, a contact_id, a MailChimp ID, or the number of a link",
-        )
+        raise Misconfigured(f"nobody is known by {who} on either side", remedy=FORMS)
     call.answer([one.to_json() for one in found], lambda: _tell_all(found))
 
 

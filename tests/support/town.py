@@ -8,8 +8,9 @@ from typing import Any
 
 from domain.errors import Side
 from flows.describe import address_book, audience
+from flows.outside import prefix
 from flows.services import connect
-from flows.settings import Settings, prefix
+from flows.settings import Settings
 from flows.setup import Wish, put_mapping, set_up
 from sandbox.clock import SystemClock
 from sandbox.main import settings as environment
