@@ -89,9 +89,13 @@ class BrokenAnswer(Incomplete):
     """A page or an answer does not have the documented shape; it is never read as "no rows"."""
 
     def __init__(self, side: Side, operation: str, problem: str) -> None:
-        super().__init__(f"{side} answered {operation} with something else than its contract says: {problem}")
+        super().__init__(
+            f"{side} answered {operation} with something else than its contract says: {problem}",
+            remedy="if it stays so, look with a browser of this machine who answers there: a proxy, a sign-in page?",
+        )
         self.side = side
         self.operation = operation
+        self.problem = problem
 
 
 class CallFailed(MaxchimpError):
@@ -111,8 +115,9 @@ class CallFailed(MaxchimpError):
         code: str = "",
         detail: str = "",
         fields: tuple[tuple[str, str], ...] = (),
+        remedy: str = "",
     ) -> None:
-        super().__init__(f"{side}: {operation}: {problem}")
+        super().__init__(f"{side}: {operation}: {problem}", remedy=remedy)
         self.side = side
         self.operation = operation
         self.problem = problem

@@ -21,7 +21,6 @@ _DAY = _UNITS["d"]
 _DURATIONS = {"interval": (60.0, 31 * _DAY), "ambiguous_wait": (0.0, 7 * _DAY), "retention": (_DAY, 3650 * _DAY)}
 _WHOLE = {"buffer_ms": (0, 86_400_000), "remind_after": (1, 1000)}
 _SHARES = ("max_absent", "max_changed", "max_new", "max_blanked", "max_refused")
-_SHORTEST_STORED = 1.0  # an interval that nobody can type in, but that a store may hold
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def _unreadable(name: str, value: object) -> str:
         return "must be a number"
     if name in _WHOLE and value != int(value):
         return "must be a whole number"
-    if name == "interval" and value >= _SHORTEST_STORED:
+    if name == "interval" and value > 0:  # a shorter one can be stored, though nobody can type it in
         return _out_of_bounds(name, max(value, _DURATIONS[name][0]))
     return _out_of_bounds(name, value)
 
