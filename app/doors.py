@@ -6,12 +6,13 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import typer
 
 from app import show
-from domain.errors import Blocked, MaxchimpError, Misconfigured
+from domain.errors import DISK_FULL, Blocked, MaxchimpError, Misconfigured, is_full
 from flows import logs
 
 COMPLETE, INCOMPLETE, CONFIGURATION, REFUSED = 0, 1, 2, 7
@@ -83,6 +84,19 @@ def guarded(body: Callable[[], int | None], *, as_json: bool) -> int:
         return _tell(*_unexpected(error), as_json, error)
 
 
+def written(code: int) -> int:
+    """The exit code, after all of the output has left: a full disk is told here, not by the interpreter's end."""
+    try:
+        sys.stdout.flush()
+    except OSError as problem:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not code and not isinstance(problem, BrokenPipeError):
+            told = DISK_FULL if is_full(problem) else problem.strerror
+            print(f"maxchimp: the output cannot be written: {told}", file=sys.stderr)
+        return code or INCOMPLETE
+    return code
+
+
 def exit_code(error: BaseException) -> int:
     """What the contract says of this kind of error."""
     if isinstance(error, Blocked):
@@ -94,6 +108,8 @@ def _unexpected(error: Exception) -> tuple[str, str, int]:
     if isinstance(error, OSError) and error.strerror:
         # Our own files: the services' failures have words of their own.
         where = f"{error.filename}: " if error.filename else ""
+        if is_full(error):
+            return f"{where}{DISK_FULL}", "free some space; nothing is lost, the next cycle goes on", INCOMPLETE
         return f"{where}{error.strerror}", "check the folder, its rights and the free space", CONFIGURATION
     written = logs.path()
     remedy = f"details are in {written}; please report them" if written else "start again with --verbose"
@@ -107,7 +123,8 @@ def _tell(message: str, remedy: str, code: int, as_json: bool, error: BaseExcept
         print(show.clean(f"  {remedy}"), file=sys.stderr)
     if as_json:
         document: Any = getattr(error, "result", None) or {"error": message, "remedy": remedy, "exit": code}
-        show.document(document)
+        with suppress(OSError):  # an output that cannot be written is what is told here
+            show.document(document)
     return code
 
 

@@ -5,6 +5,7 @@
     |   `-- CredentialsRefused   sign-in refused by one side
     |-- Blocked                  a guard or a check refused before any write             (exit 7)
     |-- Incomplete               nothing is lost, the next cycle goes on                 (exit 1)
+    |   |-- DiskFull             no room is left for our own files
     |   |-- LeaseHeld            another process works on this connection
     |   |-- LeaseLost            another process took over while this one was paused
     |   |-- Stopped              this process was asked to end
@@ -22,8 +23,10 @@ ever enters an error: a service's own text is kept apart in ``detail`` and never
 
 from __future__ import annotations
 
+import errno
 from typing import Any, Literal
 
+DISK_FULL = "the disk is full"
 Side = Literal["mailchimp", "maximizer"]
 
 
@@ -63,6 +66,18 @@ class Blocked(MaxchimpError):
 
 class Incomplete(MaxchimpError):
     """The run ended early; what was not done is done by the next cycle."""
+
+
+class DiskFull(Incomplete):
+    """There is no room for our own files; ``what`` could not be done."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: {DISK_FULL}", remedy="free some space; nothing is lost, the next cycle goes on")
+
+
+def is_full(problem: BaseException | None) -> bool:
+    """Whether the system said that there is no room left: the disk, a quota, the largest size of a file."""
+    return isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class LeaseHeld(Incomplete):

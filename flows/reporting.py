@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from domain.errors import LeaseHeld, Misconfigured
+from domain.errors import DiskFull, LeaseHeld, Misconfigured, is_full
 from domain.records import EMAIL
 from flows.cycle import Asked, Stage
 from flows.launch import at_home, opened, stopping
@@ -119,14 +119,18 @@ def _new_folder(home: Path, connection: str, at: float, chosen: Path | None) -> 
         place.mkdir(mode=0o700, parents=chosen is not None, exist_ok=chosen is not None)
         place.chmod(0o700)
     except OSError as problem:
+        if is_full(problem):
+            raise DiskFull(f"the report cannot be written to {place}") from problem
         raise Misconfigured(
             f"the report cannot be written to {place}: {problem.strerror}",
             remedy="set MAXCHIMP_HOME_DIR to a folder that you may write",
         ) from problem
     try:
         yield place
-    except BaseException:
+    except BaseException as problem:
         shutil.rmtree(place, ignore_errors=True)
+        if is_full(problem):
+            raise DiskFull(f"the report cannot be written to {place}") from problem
         raise
 
 

@@ -11,6 +11,17 @@ def no_counts() -> dict[str, Any]:
     return ChangeSet().counted()
 
 
+def sentence(counts: dict[str, Any]) -> str:
+    """All counts as a sentence, for the log."""
+    words = {"create": "created", "update": "updated", "failed": "failed"}
+    parts = [
+        f"{side.capitalize()} " + ", ".join(f"{counts[side][name]} {word}" for name, word in words.items())
+        for side in ("mailchimp", "maximizer")
+    ]
+    others = [f"{name} {number}" for name, number in counts.items() if isinstance(number, int) and number]
+    return "; ".join([*parts, *([", ".join(others)] if others else [])])
+
+
 def summary(counts: dict[str, Any]) -> str:
     """Counts in one line."""
     parts = [

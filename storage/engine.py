@@ -7,7 +7,6 @@ PostgreSQL: psycopg 3; every commit is on disk before it returns.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import sqlite3
@@ -22,13 +21,11 @@ from psycopg.pq import PGconn, Ping
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from domain.errors import Incomplete, MaxchimpError, Misconfigured
+from domain.errors import DiskFull, Incomplete, MaxchimpError, Misconfigured, is_full
 
 BUSY_TIMEOUT = 30.0  # seconds a writer waits for another one
 FORSAKEN = 300.0  # seconds after which PostgreSQL gives up a transaction whose process does not go on
 _EXAMPLES = "set MAXCHIMP_DATABASE_URL, for example sqlite:///data/local/maxchimp.db or postgresql://user@host/maxchimp"
-_DISK_FULL, _ROOM = "the disk of the store is full", "free some space; nothing is lost, the next cycle goes on"
-FULL = (errno.ENOSPC, errno.EDQUOT)
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -148,8 +145,8 @@ def _make_private(path: Path) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         others = os.name == "posix" and path.stat().st_mode & 0o077
     except OSError as problem:
-        if problem.errno in FULL:
-            raise Incomplete(_DISK_FULL, remedy=_ROOM) from problem
+        if is_full(problem):
+            raise DiskFull(f"the store {path} cannot be made") from problem
         raise Misconfigured(
             f"the store {path} cannot be made: {problem.strerror}", remedy="choose a folder that you may write"
         ) from problem
@@ -228,7 +225,7 @@ def _told_sqlite(code: int) -> MaxchimpError | None:
     if code == sqlite3.SQLITE_CANTOPEN:
         return Misconfigured("the store's file cannot be opened", remedy="give this user the right to write its folder")
     if code == sqlite3.SQLITE_FULL:
-        return Incomplete(_DISK_FULL, remedy=_ROOM)
+        return DiskFull("the store cannot be written")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return _busy()
     if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM):
@@ -245,7 +242,7 @@ def _told_postgresql(problem: psycopg.Error) -> MaxchimpError | None:
     if state in ("25006", "42501"):  # read-only transaction, insufficient privilege
         return Misconfigured("the store may not be written", remedy="grant this PostgreSQL role its rights")
     if state.startswith("53"):
-        return Incomplete("PostgreSQL has no room left", remedy=_ROOM)
+        return Incomplete("PostgreSQL has no room left", remedy="free some space; nothing is lost")
     if state == "55P03":  # lock not available
         return _busy()
     if isinstance(problem, psycopg.OperationalError):

@@ -153,9 +153,11 @@ def _never_begun(asked: Asked, error: MaxchimpError) -> dict[str, Any]:
 
 def _note(document: dict[str, Any]) -> None:
     """One line per run in the log."""
-    counts = " ".join(f"{name}={value}" for name, value in document["counts"].items())
+    from flows.result import sentence
+
     message = "run %s (%s) %s: %s"
-    log.info(message, document["run"], document["kind"], document["state"], counts, extra={"facts": document})
+    told = sentence(document["counts"])
+    log.info(message, document["run"], document["kind"], document["state"], told, extra={"facts": document})
 
 
 def _tell(call: Call, document: dict[str, Any]) -> None:
