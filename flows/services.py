@@ -78,7 +78,10 @@ def connect(
 def _how_to_set(missing: Sequence[str], settings: Settings) -> str:
     """Why something may be missing: a name with a typing error, or a stored value that cannot be read."""
     meant = [f"{one.name} ({one.place}) is no setting" for one in unknown_names() if one.meant in missing]
-    stored = [f"{name} is kept in the store, under another MAXCHIMP_SECRET_KEY" for name in kept.unreadable(settings)]
+    stored = [
+        f"{name} is kept in the store (table credential), under another MAXCHIMP_SECRET_KEY"
+        for name in kept.unreadable(settings)
+    ]
     return "; ".join([*meant, *stored, "set them in the environment or in .env"])
 
 

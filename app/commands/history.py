@@ -122,7 +122,10 @@ def quarantine_release(
     """Let records be tried again in the next sync."""
     if bool(ids) == every:
         raise Misconfigured("name the numbers to release, or say --all", remedy="maxchimp quarantine list shows them")
-    released = [row["id"] for row in waiting(call)] if every else list(ids or ())
+    known = [row["id"] for row in waiting(call)]
+    released = known if every else list(dict.fromkeys(ids or ()))
+    if unknown := [number for number in released if number not in known]:
+        raise _nothing_waits(*unknown)
     for row_id in released:
         release(call, row_id)
     named = ", ".join(map(str, released)) or "nothing"
@@ -142,9 +145,12 @@ def release(call: Call, row_id: int) -> None:
         with begin(call.store) as db:
             known = parking.release(db, row_id)
     if not known:
-        raise Misconfigured(
-            f"nothing waits under the number {row_id}", remedy="maxchimp quarantine list shows what waits"
-        )
+        raise _nothing_waits(row_id)
+
+
+def _nothing_waits(*numbers: int) -> Misconfigured:
+    told = f"the number {numbers[0]}" if len(numbers) == 1 else f"the numbers {', '.join(map(str, numbers))}"
+    return Misconfigured(f"nothing waits under {told}", remedy="maxchimp quarantine list shows what waits")
 
 
 def waiting(call: Call) -> list[dict[str, Any]]:

@@ -63,6 +63,8 @@ def setup(
         raise Misconfigured(
             "a group needs a title and at least one option", remedy="maxchimp setup --group TITLE --option NAME"
         )
+    if len({text.strip().casefold() for text in options}) < len(options):
+        raise Misconfigured("an option of the group is named twice", remedy="name each option once")
     call.progress("signing in to both sides")
     # Before the store is opened: a key that cannot be one leaves nothing behind (R37).
     services = connect(call.settings)

@@ -10,9 +10,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 from desk import Desk
 
 from app.web.server import serving
+from flows import kept
 from flows.settings import load_settings
 
 HUGE = "9" * 30
@@ -95,6 +97,8 @@ WORDS = [
     (["report", "--folder", "data/local/maxchimp.db/x"], "no folder"),
     (["setup", "--group", "title"], "at least one option"),
     (["setup", "--option", "a"], "at least one option"),
+    (["setup", "--group", "title", "--option", "a", "--option", "A "], "named twice"),
+    (["quarantine", "release", "77", "78"], "nothing waits under the numbers 77, 78"),
     (["web", "--link", "--port", "0"], "no page of maxchimp is running"),
     (["plan", "x"], "extra argument"),
     (["backfill", "--nonsense"], "No such option"),
@@ -297,6 +301,50 @@ def edit(settings: str) -> None:
     with sqlite3.connect(Path("data/local/maxchimp.db")) as db:
         db.execute("UPDATE connection SET settings = ?", [settings])
     db.close()
+
+
+def test_a_stored_secret_under_another_key_is_named(ready: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = ready.store()
+    monkeypatch.setenv("MAXCHIMP_SECRET_KEY", Fernet.generate_key().decode())
+    key = os.environ["MAXCHIMP_MAILCHIMP_API_KEY"]
+    kept.keep(engine, load_settings("default"), {"mailchimp_api_key": key})
+    engine.dispose()
+    monkeypatch.delenv("MAXCHIMP_MAILCHIMP_API_KEY")
+    ready.good("lists")
+    monkeypatch.setenv("MAXCHIMP_SECRET_KEY", Fernet.generate_key().decode())
+    document = ready.bad("lists", "--json", code=2).json
+    assert document["error"] == "not set: MAXCHIMP_MAILCHIMP_API_KEY"
+    told = "MAXCHIMP_MAILCHIMP_API_KEY is kept in the store (table credential), under another MAXCHIMP_SECRET_KEY"
+    assert told in document["remedy"]
+    assert key not in json.dumps(document)
+
+
+def test_a_store_with_broken_pages_is_damaged_and_no_surprise(ready: Desk) -> None:
+    ready.good("sync", "--yes")
+    path = ready.folder / "data/local/maxchimp.db"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + b"\xa5" * (len(whole) - 8192))
+    for words in (
+        ["runs"],
+        ["sync"],
+        ["quarantine", "list"],
+        ["connections", "list"],
+        ["explain", "ada@lanternpost.test"],
+    ):
+        assert "damaged" in ready.bad(*words, code=2).err, words
+
+
+def test_of_several_numbers_none_is_released_when_one_is_wrong(ready: Desk) -> None:
+    for _ in range(2):
+        ready.world.maximizer.add_person("Ada", "Newcome", "ada@lanternpost.test")
+    ready.good("sync", "--yes")
+    (row,) = ready.good("quarantine", "list", "--json").json
+    assert "nothing waits" in ready.bad("quarantine", "release", str(row["id"]), "77", code=2).err
+    assert ready.good("quarantine", "list", "--json").json == [row]
+    ready.good("quarantine", "release", str(row["id"]), str(row["id"]))
 
 
 # --- a login link for a page that is not there
