@@ -62,15 +62,13 @@ class Settings(BaseSettings):
     home_dir: Path = Path("data/local")
     log_format: Literal["text", "json"] = "text"
 
-    @field_validator("mailchimp_api_key", "maximizer_token", mode="before")
+    @field_validator(
+        "mailchimp_api_key", "mailchimp_url", "maximizer_url", "maximizer_database", "maximizer_user",
+        "maximizer_token", mode="before",
+    )  # fmt: skip
     @classmethod
     def _without_blanks(cls, value: object) -> object:
-        """A key that was copied with a blank or a line end around it; a password may hold any."""
-        return value.strip() if isinstance(value, str) else value
-
-    @field_validator("mailchimp_url", "maximizer_url", "maximizer_database", "maximizer_user", mode="before")
-    @classmethod
-    def _text_without_blanks(cls, value: object) -> object:
+        """Copied with a blank or a line end around it; a password may begin and end with any."""
         return value.strip() if isinstance(value, str) else value
 
     @field_validator("secret_key")

@@ -47,11 +47,9 @@ def open_store(url: str) -> Engine:
     try:
         with engine.connect() as db:
             _check_durable(db)
-    except (DBAPIError, sqlite3.Error) as problem:
+    except DBAPIError as problem:
         engine.dispose()
-        raise (
-            _unopened(problem, address) if isinstance(problem, DBAPIError) else _told(problem) or problem
-        ) from problem
+        raise _unopened(problem, address) from problem
     except Misconfigured:
         engine.dispose()
         raise
