@@ -78,10 +78,10 @@ def by_entry(engine: Engine, connection: Connection, services: Services, entry_i
 
 # An entry by Client ID and Contact Number; an address; a contact_id, a MailChimp ID, the number of a link.
 _FORMS = (
-    r"[^\s@#%*?]{1,100}#[0-9]{1,9}",
+    r"(?=.*\w)[^@#%*?]{1,100}#[0-9]{1,9}",
     r"(?=[^@]*\w)[^\s@]{1,64}@\w[\w.-]{0,253}",
     r"(link\s+)?[0-9]{1,18}",
-    r"[0-9A-Za-z-]{1,64}",
+    r"(?=.*[0-9A-Za-z])[0-9A-Za-z_.:+/=-]{1,64}",
 )
 FORMS = "give an address, <Client ID>#<number>, a contact_id, a MailChimp ID, or the number of a link"
 
