@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import unquote, urlsplit
 
 import typer
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from storage.connections import Connection
 
 Body = Callable[..., int | None]
+MOST = 2**63 - 1  # a number of a row: more than that no database holds
+log = logging.getLogger("maxchimp.app")
 
 
 class Call:
@@ -46,18 +48,15 @@ class Call:
     @cached_property
     def settings(self) -> Settings:
         """The connection's settings; from here on there is a log. Misconfigured when they cannot be read."""
+        from flows import outside
         from flows.settings import load_settings
 
-        try:
-            found = load_settings(self.name)
-            password = urlsplit(found.database_url.get_secret_value()).password or ""
-        except (ValueError, OSError) as problem:
-            raise Misconfigured(
-                "the settings cannot be read", remedy="check the MAXCHIMP_ variables and the file .env in this folder"
-            ) from problem
-        secrets = [*found.secrets(), password, unquote(password)]
+        found = load_settings(self.name)
         form, name = found.log_format, found.connection
-        logs.open_log(found.home_dir, secrets, verbose=self.verbose, form=form, connection=name)
+        logs.open_log(found.home_dir, found.secrets(), verbose=self.verbose, form=form, connection=name)
+        if told := outside.open_to_others():
+            log.warning("%s", told)
+            print(f"maxchimp: {told}; run: chmod 600 {outside.FILE}", file=sys.stderr)
         return found
 
     @cached_property

@@ -9,7 +9,7 @@ from types import FrameType
 import typer
 
 from app.commands import check, connections, fields, history, report, sandbox, serve, setup, store, sync, web
-from app.doors import run
+from app.doors import run, written
 
 app = typer.Typer(
     name="maxchimp",
@@ -34,7 +34,7 @@ def main() -> None:
             reconfigure(errors="backslashreplace")
     # A service manager stops a run as a person does.
     signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(run(app, sys.argv[1:]))
+    sys.exit(written(run(app, sys.argv[1:])))
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -6,12 +6,13 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import typer
 
 from app import show
-from domain.errors import Blocked, MaxchimpError, Misconfigured
+from domain.errors import DISK_FULL, Blocked, MaxchimpError, Misconfigured, is_full
 from flows import logs
 
 COMPLETE, INCOMPLETE, CONFIGURATION, REFUSED = 0, 1, 2, 7
@@ -23,6 +24,8 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run one command line; its exit code. Wrong usage is told here, everything else where the command runs."""
     logs.silence()
     try:
+        if refused := _unreadable(arguments):
+            return _tell(refused, "give a value, or leave it out", CONFIGURATION, "--json" in arguments)
         code = app(list(arguments), standalone_mode=False, prog_name="maxchimp")
         return _INTERRUPTED.get(code, code) if isinstance(code, int) else COMPLETE
     except typer.Abort:
@@ -38,6 +41,21 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
         return _tell(text, f"see: {path} --help", CONFIGURATION, "--json" in arguments)
     finally:
         logs.close()
+
+
+def _unreadable(arguments: Sequence[str]) -> str:
+    """What is wrong with a word of the command line: a script's variable that was empty, or bytes that are no text."""
+    before = "maxchimp"
+    for whole in arguments:
+        option, equals, value = whole.partition("=")
+        word, owner = (value, option) if whole.startswith("--") and equals else (whole, before)
+        before = whole
+        what = f"the value of {owner}" if owner.startswith("--") else f"the word after {owner}"
+        if not word.strip():
+            return f"{what} is empty"
+        if any("\ud800" <= letter <= "\udfff" for letter in word):
+            return f"{what} is no text in UTF-8"
+    return ""
 
 
 def guarded(body: Callable[[], int | None], *, as_json: bool) -> int:
@@ -66,6 +84,19 @@ def guarded(body: Callable[[], int | None], *, as_json: bool) -> int:
         return _tell(*_unexpected(error), as_json, error)
 
 
+def written(code: int) -> int:
+    """The exit code, after all of the output has left: a full disk is told here, not by the interpreter's end."""
+    try:
+        sys.stdout.flush()
+    except OSError as problem:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not code and not isinstance(problem, BrokenPipeError):
+            told = DISK_FULL if is_full(problem) else problem.strerror
+            print(f"maxchimp: the output cannot be written: {told}", file=sys.stderr)
+        return code or INCOMPLETE
+    return code
+
+
 def exit_code(error: BaseException) -> int:
     """What the contract says of this kind of error."""
     if isinstance(error, Blocked):
@@ -77,6 +108,8 @@ def _unexpected(error: Exception) -> tuple[str, str, int]:
     if isinstance(error, OSError) and error.strerror:
         # Our own files: the services' failures have words of their own.
         where = f"{error.filename}: " if error.filename else ""
+        if is_full(error):
+            return f"{where}{DISK_FULL}", "free some space; nothing is lost, the next cycle goes on", INCOMPLETE
         return f"{where}{error.strerror}", "check the folder, its rights and the free space", CONFIGURATION
     written = logs.path()
     remedy = f"details are in {written}; please report them" if written else "start again with --verbose"
@@ -90,7 +123,8 @@ def _tell(message: str, remedy: str, code: int, as_json: bool, error: BaseExcept
         print(show.clean(f"  {remedy}"), file=sys.stderr)
     if as_json:
         document: Any = getattr(error, "result", None) or {"error": message, "remedy": remedy, "exit": code}
-        show.document(document)
+        with suppress(OSError):  # an output that cannot be written is what is told here
+            show.document(document)
     return code
 
 

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from json import dumps
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import requests
 import tenacity
@@ -44,6 +45,9 @@ CONNECT, READ = 5.0, 130.0  # Mailchimp itself gives up after 120 s
 DEADLINE = 300.0
 BODY_LIMIT = 32 * 1024 * 1024
 
+LOOK = "whether it was done is looked up by the next cycle"
+LASTS = "if it lasts, look how that service is; the next cycle goes on"
+
 log = logging.getLogger("maxchimp.clients")
 
 _AGAIN: Mapping[Retry, tuple[Kind, ...]] = {
@@ -65,12 +69,17 @@ class _Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a service answered: HTTP status, headers, and the decoded JSON (None: no body, or no JSON in a 4xx)."""
+    """What a service answered: HTTP status, headers, and the decoded JSON (None: no body, or no JSON in a 4xx).
+
+    ``seen``: how it looks and from where, for people who find somebody else at that address. ``bare``: without a body.
+    """
 
     status_code: int
     headers: Mapping[str, str]
     data: Any
     sends: int = 1
+    seen: str = ""
+    bare: bool = False
 
     def json(self) -> Any:
         return self.data
@@ -159,7 +168,8 @@ class Session:
             return outcome
 
         if self._failures >= BREAKER or self._fruitless >= PATIENCE:
-            raise NotApplied(self.side, operation, "not sent: this side failed too often, or for too long")
+            problem = f"not sent: this side failed too often, or for too long ({_place(url)})"
+            raise NotApplied(self.side, operation, problem, remedy=LASTS)
         last = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(max(1, min(tries, self.most_sends))),
             retry=tenacity.retry_if_result(lambda outcome: outcome.kind in _AGAIN[retry]),
@@ -169,18 +179,22 @@ class Session:
         )(attempt)
         self._count_failure(last.kind)
         if last.kind == "answer":
-            return Answer(last.status, last.headers, last.data, sends=len(outcomes))
-        raise self._error(operation, retry, outcomes)
+            seen = f"{last.seen} from {_place(url)}"
+            return Answer(last.status, last.headers, last.data, sends=len(outcomes), seen=seen, bare=last.bare)
+        raise self._error(operation, retry, outcomes, _place(url))
 
-    def _error(self, operation: str, retry: Retry, outcomes: list[Outcome]) -> CallFailed | BrokenAnswer:
+    def _error(self, operation: str, retry: Retry, outcomes: list[Outcome], place: str) -> CallFailed | BrokenAnswer:
         last = outcomes[-1]
         unsure = [outcome for outcome in outcomes if outcome.kind in ("outage", "garbled", "unusable")]
         if unsure and retry != "read":
-            return Ambiguous(self.side, operation, unsure[-1].problem, status=unsure[-1].status)
+            problem, status = f"{unsure[-1].problem} ({place})", unsure[-1].status
+            return Ambiguous(self.side, operation, problem, status=status, remedy=LOOK)
         if last.kind in ("garbled", "unusable"):
-            return BrokenAnswer(self.side, operation, last.problem)
-        kind = Unreachable if last.kind == "unreachable" else NotApplied
-        return kind(self.side, operation, last.problem, status=last.status)
+            return BrokenAnswer(self.side, operation, f"{last.problem} ({place})")
+        if last.kind == "unreachable":
+            problem = f"no connection to {place}: {last.problem}"
+            return Unreachable(self.side, operation, problem, status=last.status, remedy=last.remedy)
+        return NotApplied(self.side, operation, f"{last.problem} ({place})", status=last.status, remedy=LASTS)
 
     def _count_failure(self, kind: Kind) -> None:
         """The breaker: an operation that failed for good counts, any usable answer starts the count anew."""
@@ -264,3 +278,10 @@ class Session:
             if len(body) > BODY_LIMIT or self._clock() > until:
                 return None
         return bytes(body)
+
+
+def _place(url: str) -> str:
+    """Host and port of an address, and nothing else of it."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return f"{f'[{host}]' if ':' in host else host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"

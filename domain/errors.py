@@ -5,6 +5,7 @@
     |   `-- CredentialsRefused   sign-in refused by one side
     |-- Blocked                  a guard or a check refused before any write             (exit 7)
     |-- Incomplete               nothing is lost, the next cycle goes on                 (exit 1)
+    |   |-- DiskFull             no room is left for our own files
     |   |-- LeaseHeld            another process works on this connection
     |   |-- LeaseLost            another process took over while this one was paused
     |   |-- Stopped              this process was asked to end
@@ -23,10 +24,12 @@ ever enters an error: a service's own text is kept apart in ``detail`` and never
 
 from __future__ import annotations
 
+import errno
 from typing import Any, Literal
 
 from domain.commands import here
 
+DISK_FULL = "the disk is full"
 Side = Literal["mailchimp", "maximizer"]
 
 
@@ -68,6 +71,18 @@ class Incomplete(MaxchimpError):
     """The run ended early; what was not done is done by the next cycle."""
 
 
+class DiskFull(Incomplete):
+    """There is no room for our own files; ``what`` could not be done."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: {DISK_FULL}", remedy="free some space; nothing is lost, the next cycle goes on")
+
+
+def is_full(problem: BaseException | None) -> bool:
+    """Whether the system said that there is no room left: the disk, a quota, the largest size of a file."""
+    return isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 class LeaseHeld(Incomplete):
     """Another process holds the connection's lease (R36)."""
 
@@ -92,9 +107,13 @@ class BrokenAnswer(Incomplete):
     """A page or an answer does not have the documented shape; it is never read as "no rows"."""
 
     def __init__(self, side: Side, operation: str, problem: str) -> None:
-        super().__init__(f"{side} answered {operation} with something else than its contract says: {problem}")
+        super().__init__(
+            f"{side} answered {operation} with something else than its contract says: {problem}",
+            remedy="if it stays so, look with a browser of this machine who answers there: a proxy, a sign-in page?",
+        )
         self.side = side
         self.operation = operation
+        self.problem = problem
 
 
 class Miscounted(MaxchimpError):
@@ -118,8 +137,9 @@ class CallFailed(MaxchimpError):
         code: str = "",
         detail: str = "",
         fields: tuple[tuple[str, str], ...] = (),
+        remedy: str = "",
     ) -> None:
-        super().__init__(f"{side}: {operation}: {problem}")
+        super().__init__(f"{side}: {operation}: {problem}", remedy=remedy)
         self.side = side
         self.operation = operation
         self.problem = problem

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from math import isfinite
 from typing import Any
 
 from domain.errors import Misconfigured
@@ -16,6 +17,11 @@ CHOICES = {
     "email_change": ("new-entry", "follow"),
     "new_member_status": ("subscribed", "pending"),
 }
+# The least and the most of each number: what lies outside is a typing error, or would stop the sync in silence.
+_DAY = _UNITS["d"]
+_DURATIONS = {"interval": (60.0, 31 * _DAY), "ambiguous_wait": (0.0, 7 * _DAY), "retention": (_DAY, 3650 * _DAY)}
+_WHOLE = {"buffer_ms": (0, 86_400_000), "remind_after": (1, 1000)}
+_SHARES = ("max_absent", "max_changed", "max_new", "max_blanked", "max_refused")
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,10 @@ class SyncSettings:
     remind_after: int = 3  # failed cycles in a row until people are told again
 
     def check(self) -> SyncSettings:
-        """Itself, or Misconfigured: the buffer may never be longer than the interval (R35)."""
-        if self.interval < 60:
-            raise Misconfigured("interval must be at least 1m", remedy="maxchimp settings set interval=60m")
-        if self.retention < _UNITS["d"]:
-            raise Misconfigured("retention must be at least 1d", remedy="maxchimp settings set retention=30d")
+        """Itself, or Misconfigured: every number in its bounds, the buffer never longer than the interval (R35)."""
+        for name, value in self.to_json().items():
+            if wrong := _out_of_bounds(name, value):
+                raise Misconfigured(f"{name} {wrong}", remedy=_remedy(name))
         if self.buffer_ms / 1000 > self.interval:
             raise Misconfigured(
                 f"buffer_ms={self.buffer_ms} is longer than the sync interval of {duration_text(self.interval)}",
@@ -54,8 +59,14 @@ class SyncSettings:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SyncSettings:
+        """What a store holds; Misconfigured names every value that cannot be one."""
         known = {f.name for f in fields(cls)}
-        return cls(**{name: value for name, value in data.items() if name in known})
+        kept = {name: value for name, value in data.items() if name in known}
+        wrong = {name: problem for name, value in kept.items() if (problem := _unreadable(name, value))}
+        if wrong:
+            told = ", ".join(f"{name} {problem}" for name, problem in wrong.items())
+            raise Misconfigured(told, remedy=_remedy(*wrong))
+        return cls(**kept)
 
     def with_text(self, assignments: Mapping[str, str]) -> SyncSettings:
         """Settings changed by ``NAME=VALUE`` texts; Misconfigured names what is accepted."""
@@ -67,36 +78,68 @@ class SyncSettings:
         return {f.name: _show(f.name, getattr(self, f.name)) for f in fields(self)}
 
 
+def _out_of_bounds(name: str, value: float) -> str:
+    """What is wrong with the size of a number, "" when nothing is."""
+    bounds: tuple[float, float] | None = _DURATIONS.get(name) or _WHOLE.get(name)
+    least, most = bounds or (0.0, 1.0)
+    if name in CHOICES or least <= value <= most:
+        return ""
+    return f"must be at least {_show(name, least)}" if value < least else f"must be at most {_show(name, most)}"
+
+
+def _unreadable(name: str, value: object) -> str:
+    """What is wrong with a value of a store, "" when nothing is."""
+    if name in CHOICES:
+        return "" if value in CHOICES[name] else f"must be one of {', '.join(CHOICES[name])}"
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        return "must be a number"
+    if name in _WHOLE and value != int(value):
+        return "must be a whole number"
+    if name == "interval" and value > 0:  # a shorter one can be stored, though nobody can type it in
+        return _out_of_bounds(name, max(value, _DURATIONS[name][0]))
+    return _out_of_bounds(name, value)
+
+
+def _remedy(*names: str) -> str:
+    shown = SyncSettings().shown()
+    return "maxchimp settings set " + " ".join(f"{name}={shown[name]}" for name in names)
+
+
 def _read(name: str, text: str) -> object:
     if name in CHOICES:
         if text.lower() not in CHOICES[name]:
-            raise Misconfigured(f"{name} is one of {', '.join(CHOICES[name])}, not {quoted(text)}")
+            raise _not_one(name, f"one of {', '.join(CHOICES[name])}", text)
         return text.lower()
-    if name in ("interval", "ambiguous_wait", "retention"):
+    if name in _DURATIONS:
         return duration(name, text)
     if name == "buffer_ms":
-        if not re.fullmatch(r"\d{1,9}(ms)?", text):
-            raise Misconfigured(f"buffer_ms is a whole number of milliseconds, such as 300, not {quoted(text)}")
+        if not re.fullmatch(r"[0-9]{1,9}(ms)?", text):
+            raise _not_one(name, "a whole number of milliseconds, such as 300", text)
         return int(text.removesuffix("ms"))
     if name == "remind_after":
-        if not re.fullmatch(r"[1-9]\d{0,5}", text):
-            raise Misconfigured(f"remind_after is a number of cycles, such as 3, not {quoted(text)}")
+        if not re.fullmatch(r"[1-9][0-9]{0,5}", text):
+            raise _not_one(name, "a number of cycles, such as 3", text)
         return int(text)
-    if name.startswith("max_") and name in SyncSettings.__dataclass_fields__:
-        matched = re.fullmatch(r"(\d{1,3}(?:\.\d+)?)\s*%", text)
+    if name in _SHARES:
+        matched = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]+)?)\s*%", text)
         share = float(matched[1]) / 100 if matched else -1.0
         if not 0 <= share <= 1:
-            raise Misconfigured(f"{name} is a share such as 5%, not {quoted(text)}")
+            raise _not_one(name, "a share such as 5%, from 0% to 100%", text)
         return share
     known = ", ".join(f.name for f in fields(SyncSettings))
     raise Misconfigured(f"there is no setting {quoted(name)}", remedy=f"settings are: {known}")
 
 
+def _not_one(name: str, accepted: str, text: str) -> Misconfigured:
+    given = f"not {quoted(text)}" if text else "and it is empty here"
+    return Misconfigured(f"{name} is {accepted}, {given}", remedy=f"for example: {_remedy(name)}")
+
+
 def duration(name: str, text: str) -> float:
     """Seconds of a text such as ``300s``, ``60m``, ``1h``; Misconfigured otherwise."""
-    matched = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)\s*(ms|s|m|h|d)", text)
+    matched = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]+)?)\s*(ms|s|m|h|d)", text)
     if not matched:
-        raise Misconfigured(f"{name} is a duration such as 300s, 60m or 1h, not {quoted(text)}")
+        raise _not_one(name, "a duration such as 300s, 60m or 1h", text)
     return float(matched[1]) * _UNITS[matched[2]]
 
 
@@ -115,8 +158,6 @@ def _plain(number: float) -> str:
 
 
 def _show(name: str, value: object) -> str:
-    if name in ("interval", "ambiguous_wait", "retention"):
+    if name in _DURATIONS:
         return duration_text(float(str(value)))
-    if name.startswith("max_"):
-        return f"{_plain(float(str(value)) * 100)}%"
-    return str(value)
+    return f"{_plain(float(str(value)) * 100)}%" if name in _SHARES else str(value)

@@ -7,20 +7,20 @@ from typing import Any
 
 from prefect.blocks.core import Block
 from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.types import SecretDict
 from pydantic import SecretStr
 
 from domain.errors import Misconfigured
 from domain.quoting import quoted
+from flows.deployments import talking
 
 
 def read_secrets(api: str, names: Iterable[str]) -> dict[str, str]:
     """Values of Secret blocks by name; Misconfigured when there is no such block, or it holds no text."""
     found = {}
-    with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
+    with talking(api) as client:
         for name in names:
             try:
                 block = client.read_block_document_by_name(name, "secret", include_secrets=True)

@@ -12,18 +12,18 @@ from typing import Any, Literal
 import requests
 from sqlalchemy import Engine
 
-from domain.commands import here, typed
+from domain.commands import here, prefix, typed
 from domain.errors import Blocked, MaxchimpError, Misconfigured, Side
 from domain.facts import about
 from domain.fields import FieldMapping, MaximizerField
 from domain.quoting import quoted
 from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG
-from flows import pair
+from flows import outside, pair
 from flows.describe import FLAG_NAMES, Audience, address_book, find_flag, find_marker, for_people, last_part
 from flows.held import LOOK, sentence, told
 from flows.prepare import NO_GROUPS, check_identity, read_list, resolve
 from flows.services import Opener, Services, connect
-from flows.settings import Settings
+from flows.settings import Settings, unknown_names
 from flows.setup import account_summary, check_web_url
 from storage import changes, connections, held, leases, schema
 from storage.connections import Connection
@@ -83,6 +83,7 @@ class Check:
             self._add("connection", self._connection)
             if self.connection:
                 self._add("sync settings", self._limits)
+        self._add("variables", self._variables)
         self._add("web access", self._web)
         if not self._add("settings", self._settings):
             return self.found
@@ -153,6 +154,23 @@ class Check:
         off = [name for name, value in shown.items() if name.startswith("max_") and value == "100%"]
         if off:
             yield f"guards that never refuse: {', '.join(off)}", f"maxchimp settings set {off[0]}=5%"
+
+    def _variables(self) -> Findings:
+        """Names of ours that nobody reads, and a file of secrets that others read."""
+        if told := outside.open_to_others():
+            yield told, f"run: chmod 600 {outside.FILE}"
+        known = {prefix(found.name) for found in connections.every(self.engine)} if self.connection else set()
+        found = unknown_names()
+        odd = {one.name for one in found}
+        strays = [name for name in outside.variables() if "__" in name and not name.startswith(tuple(known))]
+        if strays := [name for name in strays if known and name not in odd]:
+            yield f"for a connection that there is not: {', '.join(strays)}", "correct the name, or add the connection"
+        for one in found:
+            if not one.meant:
+                yield f"{one.name} ({one.place}) is no setting of maxchimp", "correct the name, or take it out"
+        if meant := [one for one in found if one.meant]:
+            told = "; ".join(f"{o.name} ({o.place}) is no setting: did you mean {o.meant}?" for o in meant)
+            raise Misconfigured(told, remedy="correct the name, or take it out")
 
     def _web(self) -> Findings:
         check_web_url(self.settings)

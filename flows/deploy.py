@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from sqlalchemy import Engine
 
@@ -23,6 +24,11 @@ def deploy(settings: Settings, engine: Engine, *, pool: str, folder: str = "") -
             "PREFECT_API_URL is not set: there is no Prefect server to tell",
             remedy="set it to the address of the server, such as http://prefect.example:4200/api; "
             "on one machine use: maxchimp serve",
+        )
+    if not re.fullmatch(r"[\w][\w .-]{0,99}", pool):
+        raise Misconfigured(
+            f'"{pool}" cannot be the name of a work pool',
+            remedy="use letters, digits, '-', '_' and '.', such as maxchimp",
         )
     require_word(settings)
     at_home(settings.home_dir)

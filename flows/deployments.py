@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from typing import Any
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.filters import (
@@ -36,6 +37,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Crashed
 from prefect.utilities.callables import parameter_schema
 
+from domain.errors import Incomplete, Misconfigured
+from flows.launch import place_of
 from storage.connections import Connection
 
 POOL = "maxchimp"
@@ -71,9 +74,36 @@ def wanted(connections: Iterable[Connection]) -> list[Wanted]:
 
 @contextmanager
 def talking(api: str) -> Iterator[SyncPrefectClient]:
-    """A client of the Prefect server ``api``."""
-    with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
+    """A client of the Prefect server ``api``: Misconfigured when it refuses us, Incomplete when it does not answer."""
+    with _in_words(api), temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
         yield client
+
+
+@contextmanager
+def _in_words(api: str) -> Iterator[None]:
+    server = f"the Prefect server at {place_of(api)}"
+    try:
+        yield
+    except (httpx.HTTPError, RuntimeError) as problem:
+        # What stops a client before its first call is hidden behind a RuntimeError.
+        cause = problem if isinstance(problem, httpx.HTTPError) else problem.__cause__
+        if isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code in (401, 403):
+            raise Misconfigured(
+                f"{server} refuses PREFECT_API_AUTH_STRING, which is wrong or missing",
+                remedy="set it to the user:password that the server has in PREFECT_SERVER_API_AUTH_STRING "
+                "(Prefect Cloud: set PREFECT_API_KEY)",
+            ) from None
+        if isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code < 500:
+            raise
+        if not isinstance(cause, httpx.HTTPError):
+            raise
+        raise Incomplete(f"{server} does not answer", remedy="look at its log, then start again") from None
+
+
+def check_welcome(api: str) -> None:
+    """Raises what ``talking`` raises: a question that a server answers to those only whom it knows."""
+    with talking(api) as client:
+        client.api_version()
 
 
 def ensure_pool(client: SyncPrefectClient, pool: str = POOL) -> None:

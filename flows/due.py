@@ -23,7 +23,7 @@ from sqlalchemy import Engine
 
 from clients.redact import Redact
 from domain.errors import LeaseHeld, MaxchimpError
-from flows import health, logs
+from flows import health, logs, tally
 from flows.cycle import Asked, Cycle
 from flows.launch import at_home, opened
 from flows.settings import Settings, load_settings
@@ -61,21 +61,23 @@ def _due(connection: str, asked: Asked, run: Callable[[Cycle], Any]) -> Any:
                 news = health.waiting(connection, cycle.facts.get("held", []), cycle.run_id)
                 if news is not None and asked.kind != "report":
                     _emit(connection, news)
-                log.info("run %s (%s) of %s done: %s", cycle.run_id, asked.kind, connection, counts)
+                facts, told = cycle.result(), tally.line(cycle.result())
+                log.info("run %s (%s) done: %s", cycle.run_id, asked.kind, told, extra={"facts": facts})
                 return counts
         except LeaseHeld as held:
             return _left_to_the_holder(connection, asked, settings, held)
         except BaseException as error:
-            _note(connection, error)
+            _note(error)
             # A stop that somebody asked for is no failure of the connection.
             if isinstance(error, Exception) and not (begun and begun[0].stop.is_set()):
                 _tell_failure(connection, settings, sentence(error))
             return Failed(message=sentence(error))
 
 
-def _note(connection: str, error: BaseException) -> None:
+def _note(error: BaseException) -> None:
     if isinstance(error, MaxchimpError):
-        log.error("%s: %s (%s)", connection, error.message, error.remedy or type(error).__name__)
+        facts = {"error": type(error).__name__, "remedy": error.remedy}
+        log.error("%s (%s)", error.message, error.remedy or type(error).__name__, extra={"facts": facts})
     else:
         log.critical("unexpected %s", type(error).__name__, exc_info=error)
 

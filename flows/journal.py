@@ -84,20 +84,23 @@ def _waiting(rows: pd.DataFrame, known: dict[str, int]) -> Iterator[Line]:
     for row in rows.to_dict("records"):
         field = f"{row['field']}: " if row["field"] else ""
         remedy = released(row["remedy"], row["id"]) or here("see: maxchimp quarantine list")
-        text = f"{_who(row['key'], known)}: {field}{row['reason']} ({row['rule']}). Waits. To do: {remedy}."
-        facts = {"side": row["side"], **_named([row["key"]], known), "field": row["field"], "problem": row["reason"]}
-        yield Line(text, {**facts, "rule": row["rule"], "remedy": remedy, "waits": True})
+        who = ", ".join([f"quarantine {row['id']}", *_called([row["key"]], known)])
+        text = f"{who}: {field}{row['reason']} ({row['rule']}). Waits. To do: {remedy}."
+        facts = {"quarantine": int(row["id"]), "side": row["side"], **_named([row["key"]], known)}
+        facts |= {"field": row["field"], "problem": row["reason"], "rule": row["rule"], "remedy": remedy}
+        yield Line(text, {**facts, "waits": True})
 
 
 def _found(run_id: int, groups: list[tuple[tuple[str, ...], pd.Series]], known: dict[str, int]) -> Iterator[Line]:
     for (kind, field, found), keys in groups:
         problem, rule = conflict(found) if kind == "conflict" else (found, _RULES[kind])
-        named = ", ".join(_who(key, known) for key in keys.head(SHOWN))
-        more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
+        called = _called(keys.head(SHOWN).tolist(), known)
+        named = f": {', '.join(called)}" if called else ""
+        more = f" and {len(keys) - len(called)} more" if called and len(keys) > len(called) else ""
         what = f"{field}: {problem}" if field else problem
         count = f"{len(keys)} record{'' if len(keys) == 1 else 's'}"
         remedy = here(_REMEDIES[kind].format(run=run_id))
-        text = f"{what} ({rule}): {count}: {named}{more}. To do: {remedy}."
+        text = f"{what} ({rule}): {count}{named}{more}. To do: {remedy}."
         facts = {"finding": kind, "field": field, "problem": problem, "records": len(keys)}
         more_facts = {"rule": rule, "remedy": remedy}
         yield Line(text, {**facts, **_named(keys.head(SHOWN).tolist(), known), **more_facts})
@@ -110,14 +113,21 @@ def conflict(problem: str) -> tuple[str, str]:
     return how + _TAKEN.get(problem.removesuffix(EDITED), ""), BOTH_EDITED if edited else FIRST_MEETING
 
 
-def _who(key: str, known: dict[str, int]) -> str:
-    record = key.removeprefix("new:")
-    return f"link {known[record]}" if record in known else f"record {record}"
+def _called(keys: list[str], known: dict[str, int]) -> list[str]:
+    """Records as people find them again: by link, or by Client ID and number.
+
+    A member that has no link yet has nothing but a hash to be called by, which no log may hold.
+    """
+    named = _named(keys, known)
+    return [
+        *(f"link {number}" for number in named.get("links", ())),
+        *(f"entry {key}" for key in named.get("entries", ())),
+    ]
 
 
 def _named(keys: list[str], known: dict[str, int]) -> dict[str, Any]:
-    """Records by the ids of their links, and those without one by their own."""
+    """Records by the ids of their links, and entries without one by their own."""
     records = [key.removeprefix("new:") for key in keys]
     links = [known[record] for record in records if record in known]
-    others = [record for record in records if record not in known]
-    return {name: listed for name, listed in (("links", links), ("record", others)) if listed}
+    entries = [record for record in records if record not in known and "#" in record]
+    return {name: listed for name, listed in (("links", links), ("entries", entries)) if listed}

@@ -5,7 +5,6 @@ The environment always wins. Without the key nothing is stored and nothing is re
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +15,7 @@ from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from domain.errors import MaxchimpError, Misconfigured
-from flows.settings import Settings
+from flows.settings import MAKE_KEY, Settings
 from storage import credentials
 from storage.engine import open_store
 
@@ -32,12 +31,9 @@ NAMES = (
 SECRET = ("mailchimp_api_key", "maximizer_password", "maximizer_token")
 SHOWN = 4  # characters of a secret that a person may see again
 NO_KEY = (
-    "set MAXCHIMP_SECRET_KEY in the environment of maxchimp (make one with: "
-    'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"), '
+    f"set MAXCHIMP_SECRET_KEY in the environment of maxchimp (make one with: {MAKE_KEY}), "
     "or put the values into the environment or .env yourself"
 )
-
-log = logging.getLogger("maxchimp.settings")
 
 
 def cipher(settings: Settings) -> MultiFernet | None:
@@ -92,6 +88,22 @@ def hints(engine: Engine, settings: Settings) -> dict[str, str]:
     return {name: "environment" if text_of(plain, name) else "store" if name in stored else "" for name in NAMES}
 
 
+def unreadable(settings: Settings) -> list[str]:
+    """Variables whose values the set-up page has kept, and that this MAXCHIMP_SECRET_KEY cannot read."""
+    url = settings.database_url.get_secret_value()
+    if not _there(url):
+        return []
+    engine = open_store(url)
+    try:
+        stored = credentials.kept(engine, settings.connection) if credentials.ready(engine) else {}
+    except MaxchimpError:
+        return []  # whoever uses the store says what is wrong with it
+    finally:
+        engine.dispose()
+    box = cipher(settings)
+    return [f"MAXCHIMP_{name.upper()}" for name, row in stored.items() if name in NAMES and _opened(box, row) is None]
+
+
 def text_of(settings: Settings, name: str) -> str:
     """A setting as text, also when it is a secret."""
     value = getattr(settings, name)
@@ -124,10 +136,15 @@ def _read(engine: Engine, settings: Settings) -> dict[str, Any]:
     for name, row in credentials.kept(engine, settings.connection).items():
         if name not in NAMES or text_of(settings, name):
             continue
-        try:
-            text = box.decrypt(row.value.encode()).decode()
-        except InvalidToken:
-            log.warning("%s in the store cannot be read with this MAXCHIMP_SECRET_KEY; it counts as not set", name)
-            continue
-        found[name] = SecretStr(text) if name in SECRET else text
+        text = _opened(box, row)
+        if text is not None:
+            found[name] = SecretStr(text) if name in SECRET else text
     return found
+
+
+def _opened(box: MultiFernet | None, row: credentials.Kept) -> str | None:
+    """The value of a row, None when this key does not open it: it counts as not set, and whoever needs it tells why."""
+    try:
+        return None if box is None else box.decrypt(row.value.encode()).decode()
+    except InvalidToken:
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import threading
 import time
@@ -17,14 +18,14 @@ from urllib.parse import urlsplit
 
 import requests
 
+from clients.outcome import failure
 from domain.errors import Incomplete, MaxchimpError, Misconfigured
 from domain.facts import about
 from domain.quoting import quoted
 from flows import shelf
 from flows.cycle import Asked, Cycle
 from flows.services import connect
-from flows.settings import Settings, load_settings
-from flows.setup import is_local
+from flows.settings import Settings, is_local, load_settings
 from storage import connections
 from storage.engine import open_store
 from storage.schema import require_current
@@ -159,16 +160,43 @@ def at_home(home_dir: Path) -> None:
 
 
 def prefect_api(home_dir: Path) -> str:
-    """Address of the API to run through, "" for none; Incomplete when the one that is asked for does not answer."""
+    """Address of the API to run through, "" for none; see ``_check_api`` for the one that is asked for."""
     chosen = os.environ.get("PREFECT_API_URL", "")
     if not chosen:
         return serving_api(home_dir) or ""
-    if not _answers(chosen):
-        raise Incomplete(
-            "the Prefect server named by PREFECT_API_URL does not answer",
-            remedy="start it, or unset PREFECT_API_URL to run without it",
-        )
+    _check_api(chosen)
     return chosen
+
+
+def _check_api(api: str) -> None:
+    """Misconfigured when PREFECT_API_URL is no address or not Prefect's, Incomplete when nobody answers there."""
+    where, remedy = place_of(api), "write it as Prefect prints it, such as http://127.0.0.1:4200/api, or unset it"
+    if not where:
+        raise Misconfigured("PREFECT_API_URL is not a web address", remedy=remedy)
+    silent = "the Prefect server named by PREFECT_API_URL does not answer"
+    try:
+        answer = _health(api)
+    except requests.RequestException as problem:
+        raise Incomplete(
+            f"{silent}: {where}: {failure(problem).problem}",
+            remedy="start it, or unset PREFECT_API_URL to run without it",
+        ) from None
+    if answer.status_code >= 500:
+        raise Incomplete(f"{silent}: {where}: HTTP {answer.status_code}", remedy="look at its log, then start again")
+    # A server that wants a password says yes to this question all the same (flows/deployments.py asks another one).
+    if answer.status_code != 200 or "json" not in answer.headers.get("Content-Type", ""):
+        raise Misconfigured(f"what answers at PREFECT_API_URL is no Prefect API: {where}", remedy=remedy)
+
+
+def place_of(api: str) -> str:
+    """Host and port of an address, "" when it is none."""
+    try:
+        parts = urlsplit(api)
+        host, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    except ValueError:
+        return ""
+    sound = parts.scheme in ("http", "https") and re.fullmatch(r"[\w.:-]+", host) and api == api.strip()
+    return f"{f'[{host}]' if ':' in host else host}:{port}" if sound else ""
 
 
 def serving_api(home_dir: Path) -> str | None:
@@ -195,9 +223,13 @@ def alive(pid: int) -> bool:
 
 
 def _answers(api: str) -> bool:
+    try:
+        return _health(api).status_code < 500
+    except requests.RequestException:
+        return False
+
+
+def _health(api: str) -> requests.Response:
     with requests.Session() as http:
         http.trust_env = not is_local(urlsplit(api).hostname or "")  # no proxy on the way to this machine
-        try:
-            return http.get(f"{api.rstrip('/')}/health", timeout=PATIENCE).status_code < 500
-        except requests.RequestException:
-            return False
+        return http.get(f"{api.rstrip('/')}/health", timeout=PATIENCE)

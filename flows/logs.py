@@ -11,15 +11,17 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler, WatchedFileHandler
 from pathlib import Path
 from typing import Any
 
+from domain.errors import DISK_FULL, DiskFull, Misconfigured, is_full
 from domain.facts import known
 
 SIZE, KEPT = 5_000_000, 4  # bytes per file, older files
-FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+FORMAT = "%(asctime)s %(levelname)s [%(about)s] %(name)s: %(message)s"
 
 _handlers: list[logging.Handler] = []
 
@@ -30,26 +32,48 @@ def _private(name: str) -> TextIOWrapper:
     return open(descriptor, "a", encoding="utf-8", errors="backslashreplace")
 
 
-class _Rotated(RotatingFileHandler):
+class _Told(logging.FileHandler):
+    """A log that cannot be written stops nothing; people are told once, on stderr and without a traceback."""
+
+    told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        problem = sys.exception()
+        if not self.told and isinstance(problem, OSError):
+            self.told = True
+            why = DISK_FULL if is_full(problem) else problem.strerror
+            print(
+                f"maxchimp: the log {self.baseFilename} cannot be written: {why}; it goes on without", file=sys.stderr
+            )
+
+
+class _Rotated(_Told, RotatingFileHandler):
     """The log as a command keeps it: old files are numbered, the oldest go."""
 
     def _open(self) -> TextIOWrapper:
         return _private(self.baseFilename)
 
 
-class _Shared(WatchedFileHandler):
+class _Shared(_Told, WatchedFileHandler):
     """The log as a scheduled run keeps it: several write at once, and another process may rotate it."""
 
     def _open(self) -> TextIOWrapper:
         return _private(self.baseFilename)
 
 
-class _OneLine(logging.Formatter):
-    """Tracebacks stay in the file."""
+class _Text(logging.Formatter):
+    """One line per message, with the connection and run that it is about; ``traces``: tracebacks below it."""
+
+    def __init__(self, connection: str, *, traces: bool) -> None:
+        super().__init__(FORMAT)
+        self.connection, self.traces = connection, traces
 
     def format(self, record: logging.LogRecord) -> str:
-        short = logging.makeLogRecord({**record.__dict__, "exc_info": None, "exc_text": None, "stack_info": None})
-        return super().format(short)
+        facts = known()
+        name, run = facts.get("connection", self.connection), facts.get("run")
+        about = {"about": f"{name}, run {run}" if run else name or "-"}
+        silent = {} if self.traces else {"exc_info": None, "exc_text": None, "stack_info": None}
+        return super().format(logging.makeLogRecord({**record.__dict__, **about, **silent}))
 
 
 class _Json(logging.Formatter):
@@ -110,7 +134,6 @@ def open_log(
     written.
     """
     from clients.redact import Redact
-    from domain.errors import Misconfigured
 
     close()
     folder = home / "logs"
@@ -119,17 +142,19 @@ def open_log(
         name = folder / "maxchimp.log"
         file = _Shared(name) if shared else _Rotated(name, maxBytes=SIZE, backupCount=KEPT)
     except OSError as problem:
+        if is_full(problem):
+            raise DiskFull(f"the log {folder / 'maxchimp.log'} cannot be written") from problem
         raise Misconfigured(
             f"the log {folder / 'maxchimp.log'} cannot be written: {problem.strerror}",
             remedy="set MAXCHIMP_HOME_DIR to a folder that you may write",
         ) from problem
     redact, as_json = Redact(secrets), form == "json"
     file.setLevel(logging.INFO)
-    file.setFormatter(_Json(redact.clean, connection, traces=True) if as_json else logging.Formatter(FORMAT))
+    file.setFormatter(_Json(redact.clean, connection, traces=True) if as_json else _Text(connection, traces=True))
     _handlers.append(file)
     if verbose:
         told = logging.StreamHandler(sys.stderr)
-        told.setFormatter(_Json(redact.clean, connection, traces=False) if as_json else _OneLine(FORMAT))
+        told.setFormatter(_Json(redact.clean, connection, traces=False) if as_json else _Text(connection, traces=False))
         _handlers.append(told)
     for handler in _handlers:
         handler.addFilter(_matters)
@@ -153,5 +178,6 @@ def close() -> None:
     while _handlers:
         handler = _handlers.pop()
         logging.getLogger().removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # what is left in its buffer, on a full disk: people were told
+            handler.close()
     logging.getLogger("maxchimp").setLevel(logging.NOTSET)

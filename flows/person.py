@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from clients.maximizer import any_of, by_email, by_id, by_udf
 from clients.maximizer.rows import look
 from domain import records
-from domain.errors import MaxchimpError
+from domain.errors import MaxchimpError, Misconfigured
 from domain.records import CLIENT_TAG, NUMBER_TAG
 from flows.services import Services
 from storage import changes, links, parking
@@ -76,12 +76,33 @@ def by_entry(engine: Engine, connection: Connection, services: Services, entry_i
     return _known(engine, connection, Person(entry, member, link, entry_id, member_problem=problem))
 
 
+# An entry by Client ID and Contact Number; an address; a contact_id, a MailChimp ID, the number of a link.
+_FORMS = (
+    r"(?=.*\w)[^@#%*?]{1,100}#[0-9]{1,9}",
+    r"(?=[^@]*\w)[^\s@]{1,64}@\w[\w.-]{0,253}",
+    r"(link\s+)?[0-9]{1,18}",
+    r"(?=.*[0-9A-Za-z])[0-9A-Za-z_.:+/=-]{1,64}",
+)
+FORMS = "give an address, <Client ID>#<number>, a contact_id, a MailChimp ID, or the number of a link"
+
+
+def meant(who: str) -> str:
+    """``who`` without blanks around it; Misconfigured unless it can name one person, before anybody is looked for.
+
+    A search for nothing finds everybody.
+    """
+    who = who.strip()
+    if not any(re.fullmatch(form, who, re.IGNORECASE) for form in _FORMS):
+        raise Misconfigured(f'"{who[:100]}" names nobody' if who else "nobody is named", remedy=FORMS)
+    return who
+
+
 def find(engine: Engine, connection: Connection, services: Services, who: str) -> list[Person]:
     """Everybody meant by an address, ``<Client ID>#<number>``, contact_id, MailChimp ID or ``link <id>``.
 
     Usually one; more when several entries or members share an address. An empty list when nobody is known by that.
     """
-    who = who.strip()
+    who = meant(who)
     if re.fullmatch(r"(link\s+)?\d{1,18}", who, re.IGNORECASE):
         with reading(engine) as db:
             rows = links.by_ids(db, [int(who.split()[-1])])

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from domain.errors import LeaseHeld, Misconfigured
+from domain.errors import DiskFull, LeaseHeld, Misconfigured, is_full
 from domain.records import EMAIL
 from flows import tally
 from flows.cycle import Asked, Stage
@@ -55,6 +55,7 @@ def report(
     Raises what reading raises; nothing is left of a report that was not finished.
     """
     settings = settings or load_settings(connection)
+    _check_chosen(folder)
     at_home(settings.home_dir)
     os.environ.setdefault("MPLCONFIGDIR", str((settings.home_dir / "matplotlib").resolve()))
     with opened(connection, Asked("report", full=True, yes=True), settings, progress, Survey) as cycle:
@@ -92,6 +93,22 @@ def write(cycle: Survey, home: Path, folder: Path | None = None) -> Written:
     return Written(place / PAGE, told)
 
 
+def _check_chosen(folder: Path | None) -> None:
+    """Misconfigured for a folder that holds something, or is none: told before both sides are read."""
+    try:
+        if folder is None or (folder.is_dir() and not any(folder.iterdir())):
+            return
+        if folder.is_dir():
+            raise Misconfigured(f"the folder {folder} is not empty", remedy="choose a new or an empty one")
+        there = next(place for place in folder.absolute().parents if place.exists())
+        if folder.exists() or not there.is_dir() or not os.access(there, os.W_OK):
+            raise Misconfigured(f"no folder {folder} can be made", remedy="choose a folder that you may write")
+    except OSError as problem:
+        raise Misconfigured(
+            f"the folder {folder} cannot be used: {problem.strerror}", remedy="choose a folder that you may write"
+        ) from problem
+
+
 @contextmanager
 def _new_folder(home: Path, connection: str, at: float, chosen: Path | None) -> Iterator[Path]:
     """A folder for one report, mode 0700; it is gone again when the report cannot be finished."""
@@ -99,19 +116,22 @@ def _new_folder(home: Path, connection: str, at: float, chosen: Path | None) -> 
     try:
         for parent in (home / "reports", place.parent) if chosen is None else ():
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if chosen is not None and place.is_dir() and any(place.iterdir()):
-            raise Misconfigured(f"the folder {place} is not empty", remedy="choose a new or an empty one")
+        _check_chosen(chosen)
         place.mkdir(mode=0o700, parents=chosen is not None, exist_ok=chosen is not None)
         place.chmod(0o700)
     except OSError as problem:
+        if is_full(problem):
+            raise DiskFull(f"the report cannot be written to {place}") from problem
         raise Misconfigured(
             f"the report cannot be written to {place}: {problem.strerror}",
             remedy="set MAXCHIMP_HOME_DIR to a folder that you may write",
         ) from problem
     try:
         yield place
-    except BaseException:
+    except BaseException as problem:
         shutil.rmtree(place, ignore_errors=True)
+        if is_full(problem):
+            raise DiskFull(f"the report cannot be written to {place}") from problem
         raise
 
 

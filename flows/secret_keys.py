@@ -16,13 +16,14 @@ from pydantic import SecretStr
 from clients.redact import Redact
 from domain.errors import Misconfigured
 from domain.quoting import quoted
-from flows.settings import Settings, from_outside
+from flows import outside
+from flows.settings import MAKE_KEY, Settings
 
 SCHEME = "prefect-secret:"
 KEY = "PREFECT_SERVER_ENCRYPTION_KEY"
 WORD = "MAXCHIMP_PREFECT_ENCRYPTED"  # an administrator's word about a server elsewhere, which cannot be asked
 _SECRETS = ("mailchimp_api_key", "maximizer_password", "maximizer_token")
-_MAKE = 'make one with: python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+_MAKE = f"make one with: {MAKE_KEY}"
 
 
 def own_encryption(settings: Settings) -> dict[str, str]:
@@ -63,7 +64,7 @@ def require_word(settings: Settings) -> None:
 
 def _kept_by_prefect(settings: Settings) -> list[str]:
     """Names of the settings whose values Prefect keeps, or would keep."""
-    named = {name for name, value in from_outside().items() if value.startswith(SCHEME)}
+    named = {name for name, value in outside.variables().items() if value.startswith(SCHEME)}
     named |= {
         f"MAXCHIMP_{field.upper()}"
         for field in _SECRETS

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import requests
 
 from clients.mailchimp import Mailchimp
-from clients.maximizer import CLOUD, ON_PREMISE, Dialect, Maximizer
+from clients.maximizer import CLOUD, ON_PREMISE, Dialect, Maximizer, base_of
 from clients.permit import Permit
-from clients.session import SENDS, Session
+from clients.session import SENDS, Session, check_url
+from domain.commands import prefix
 from domain.errors import Misconfigured, Side
-from flows.settings import Settings
+from flows import kept, outside
+from flows.settings import Settings, unknown_names
 
+EXAMPLES = {
+    "mailchimp_url": "take it out, or give an address such as https://us6.api.mailchimp.com/3.0",
+    "maximizer_url": "give an address such as https://server/MaximizerWebData/Data.svc (on-premise), "
+    "or https://api.maximizer.com/octopus (cloud)",
+}
 Opener = Callable[[Side, requests.Session], None]
 
 
@@ -56,7 +63,8 @@ def connect(
         }
     missing = [name for name, value in needed.items() if not value]
     if missing:
-        raise Misconfigured(f"not set: {', '.join(missing)}", remedy="set them in the environment or in .env")
+        raise Misconfigured(f"not set: {', '.join(missing)}", remedy=_how_to_set(missing, settings))
+    _check_addresses(settings)
     permit = Permit()
 
     def guarded(side: Side, http: requests.Session) -> None:
@@ -66,6 +74,30 @@ def connect(
 
     make = {"opener": guarded, "parallel": parallel, "sends": sends, "sleep": permit.pause}
     return Services(mailchimp_of(settings, **make), maximizer_of(settings, dialect, **make), settings, permit)
+
+
+def _how_to_set(missing: Sequence[str], settings: Settings) -> str:
+    """Why something may be missing: a name with a typing error, or a stored value that cannot be read."""
+    meant = [f"{one.name} ({one.place}) is no setting" for one in unknown_names() if one.meant in missing]
+    stored = [
+        f"{name} is kept in the store (table credential), under another MAXCHIMP_SECRET_KEY"
+        for name in kept.unreadable(settings)
+    ]
+    return "; ".join([*meant, *stored, "set them in the environment or in .env"])
+
+
+def _check_addresses(settings: Settings) -> None:
+    """Misconfigured names the variable of an address that cannot be one (hazards S16)."""
+    own = outside.own(settings.connection)
+    for name, example in EXAMPLES.items():
+        address = getattr(settings, name)
+        start = prefix(settings.connection) if name in own else outside.PREFIX
+        try:
+            if address:
+                check_url(base_of(address)[0] if name == "maximizer_url" else address)
+        except Misconfigured as problem:
+            variable = outside.named(start + name.upper())
+            raise Misconfigured(f"{variable} cannot be used: {problem.message}", remedy=example) from None
 
 
 def mailchimp_of(settings: Settings, **make: Any) -> Mailchimp:

@@ -5,7 +5,6 @@ The command line and the set-up pages call the same functions.
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +36,7 @@ from flows.describe import (
     to_choose,
 )
 from flows.services import Services, write_dialect
-from flows.settings import Settings
+from flows.settings import Settings, is_local, web_address
 from storage import connections, schema
 from storage.claims import Wanted
 from storage.connections import Connection, MappingRow
@@ -130,23 +129,16 @@ def summary_of(mailchimp: Mailchimp) -> dict[str, Any]:
 
 def check_web_url(settings: Settings) -> None:
     """The Web Access address is the one people log in with: a host only this machine reaches is refused (R38)."""
-    host = urlsplit(settings.maximizer_web_url).hostname or ""
-    if settings.maximizer_web_url and not host:
-        raise Misconfigured(
-            "MAXCHIMP_MAXIMIZER_WEB_URL is not a web address", remedy="https://server/MaximizerWebAccess"
-        )
+    try:
+        host = urlsplit(web_address(settings.maximizer_web_url)).hostname or ""
+    except ValueError as problem:
+        remedy = "give the address people log in with, such as https://server/MaximizerWebAccess"
+        raise Misconfigured(f"the Web Access address {problem}", remedy=remedy) from None
     if host and is_local(host) and not is_local(urlsplit(settings.maximizer_url).hostname or ""):
         raise Misconfigured(
             f"the Web Access address names {host}, which only this machine can reach",
             remedy="set MAXCHIMP_MAXIMIZER_WEB_URL to the address people log in with",
         )
-
-
-def is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.casefold() == "localhost" or host.casefold().endswith(".localhost")
 
 
 def dates_searchable(maximizer: Maximizer) -> bool:

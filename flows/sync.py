@@ -27,6 +27,7 @@ from prefect.states import Failed
 from clients.redact import Redact
 from domain.errors import Incomplete
 from flows.cycle import Asked, Cycle, Stage
+from flows.deployments import check_welcome
 from flows.due import due, sentence
 from flows.held import sentence as sentence_of
 from flows.launch import document, stopping
@@ -53,8 +54,10 @@ def backfill(connection: str = "default") -> Any:
 def tell(cycle: Cycle, api: str) -> None:
     """Run a cycle of this process as a flow run of the Prefect server ``api``; raises what the cycle raises.
 
-    Incomplete when Prefect did not let it begin. What Prefect fails to note afterwards is no failure of the cycle.
+    Incomplete when Prefect did not let it begin, Misconfigured when it does not know us. What Prefect fails to
+    note afterwards is no failure of the cycle.
     """
+    check_welcome(api)
     handed = _Handed(cycle)
     mark = _handed.set(handed)
     name = cycle.connection.name

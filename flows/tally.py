@@ -150,7 +150,7 @@ def only_planned(document: Mapping[str, Any]) -> bool:
 
 
 def line(document: Mapping[str, Any]) -> str:
-    """One line for the log: what was written, then what else was counted."""
-    sides = "; ".join(f"{side.capitalize()}: {in_words(document, side)}" for side in SIDES)
-    rest = " ".join(f"{name}={value}" for name, value in document["counts"].items() if name not in SIDES)
-    return f"{sides}; {rest}"
+    """All numbers as a sentence for the log: what was written, then what else was counted."""
+    sides = "; ".join(f"{side.capitalize()} {in_words(document, side) or 'nothing'}" for side in SIDES)
+    others = [f"{name} {number:,}" for name, number in document["counts"].items() if name not in SIDES and number]
+    return "; ".join([sides, *([", ".join(others)] if others else [])])

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
+from json import JSONDecodeError
 from typing import Any
 
 from sqlalchemy import Connection as Database
 from sqlalchemy import Engine, Row, literal_column, select
 from sqlalchemy.exc import IntegrityError
 
+from domain.commands import typed
 from domain.errors import Misconfigured
 from domain.quoting import quoted
 from domain.settings import SyncSettings
@@ -85,19 +88,63 @@ _MAPPING_COLUMNS = tuple(field_mapping.c[f.name] for f in fields(MappingRow))
 
 
 def find(engine: Engine, name: str) -> Connection | None:
-    with reading(engine) as db:
+    with reading(engine) as db, _legible():
         row = db.execute(select(*_COLUMNS).where(connection.c.name == name)).one_or_none()
     return None if row is None else _read(row)
 
 
 def every(engine: Engine) -> list[Connection]:
     """All connections, by name."""
-    with reading(engine) as db:
-        return [_read(row) for row in db.execute(select(*_COLUMNS).order_by(connection.c.name))]
+    with reading(engine) as db, _legible():
+        rows = db.execute(select(*_COLUMNS).order_by(connection.c.name)).all()
+    return [_read(row) for row in rows]
 
 
 def _read(row: Row[Any]) -> Connection:
-    return Connection(**{**row._mapping, "settings": SyncSettings.from_json(row.settings)})
+    try:
+        settings = SyncSettings.from_json(_mapping_of(row.settings))
+    except Misconfigured as problem:
+        where = f"the connection {row.name} (table connection, row {row.id})"
+        raise Misconfigured(
+            f"the store holds settings of {where} that cannot be used: {problem.message}", remedy=problem.remedy
+        ) from None
+    return Connection(**{**row._mapping, "settings": settings})
+
+
+@contextmanager
+def _legible() -> Iterator[None]:
+    """Misconfigured for a row whose settings or traits are no JSON, as after an edit by hand."""
+    try:
+        yield
+    except JSONDecodeError:
+        raise Misconfigured(
+            "the store holds settings or traits of a connection that are no JSON (table connection)",
+            remedy="restore the store from a backup",
+        ) from None
+
+
+def _mapping_of(stored: Any) -> dict[str, Any]:
+    return stored if isinstance(stored, dict) else {}
+
+
+def change_settings(engine: Engine, connection_id: int, assignments: Mapping[str, str]) -> SyncSettings:
+    """Settings changed by ``NAME=VALUE`` texts, as they are stored now; so a value that cannot be read can be mended.
+
+    Raises Misconfigured for a text that is not accepted, and for another value that cannot be read.
+    """
+    with begin(engine) as db, _legible():
+        stored = db.execute(select(connection.c.settings).where(connection.c.id == connection_id)).scalar_one()
+        kept = {name: value for name, value in _mapping_of(stored).items() if name not in assignments}
+        changed = SyncSettings.from_json(kept).with_text(assignments)
+        update(db, connection_id, settings=changed)
+    return changed
+
+
+def id_of(engine: Engine, name: str) -> int | None:
+    """The id of a connection, also of one whose settings cannot be read."""
+    with reading(engine) as db:
+        found = db.execute(select(connection.c.id).where(connection.c.name == name)).scalar_one_or_none()
+    return None if found is None else int(found)
 
 
 def create(engine: Engine, name: str, now: float) -> Connection:
@@ -107,7 +154,10 @@ def create(engine: Engine, name: str, now: float) -> Connection:
         with begin(engine) as db:
             db.execute(connection.insert().values(values))
     except IntegrityError:
-        raise Misconfigured(f"there is a connection {quoted(name)} already") from None
+        raise Misconfigured(
+            f"there is a connection {quoted(name)} already",
+            remedy=f"see: {typed('connections', 'show', name)}; or choose another name",
+        ) from None
     found = find(engine, name)
     assert found is not None
     return found

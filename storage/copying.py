@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, Table, func, literal_column, select
 
 from domain.errors import Incomplete, LeaseHeld, Misconfigured
 from storage import bulk
-from storage.engine import begin, reading
+from storage.engine import begin, reading, same_database
 from storage.leases import Clock
 from storage.schema import current, migrate, require_current
 from storage.tables import lease, metadata, secret
@@ -27,6 +27,8 @@ def copy(
     not of this version or the target holds anything, LeaseHeld while a run is going on, Incomplete when one began
     meanwhile or a count differs.
     """
+    if same_database(source.url, target.url):
+        raise Misconfigured("the target is the store itself", remedy="choose another, empty database")
     require_current(source)
     _unheld(source, now)
     _empty(target)

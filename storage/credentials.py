@@ -33,7 +33,8 @@ class Kept:
 
 def ready(engine: Engine) -> bool:
     """Whether the store has a place for them."""
-    return inspect(engine).has_table(credential.name)
+    with reading(engine) as db:
+        return inspect(db).has_table(credential.name)
 
 
 def kept(engine: Engine, connection_name: str) -> dict[str, Kept]:

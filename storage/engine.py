@@ -8,6 +8,7 @@ PostgreSQL: psycopg 3; every commit is on disk before it returns.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import PGconn, Ping
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from domain.errors import Incomplete, MaxchimpError, Misconfigured
+from domain.errors import DiskFull, Incomplete, MaxchimpError, Misconfigured, is_full
 from domain.quoting import quoted
 
 BUSY_TIMEOUT = 30.0  # seconds a writer waits for another one
@@ -37,7 +40,8 @@ def open_store(url: str) -> Engine:
     """An engine that several threads may use, after one successful connection and a look at its durability.
 
     A missing SQLite file is made with mode 0600, its folder too. Raises Misconfigured for an address that cannot be
-    used, a file others may read, a folder that cannot be written, a PostgreSQL that does not answer or refuses us.
+    used, a file others may read, a folder that cannot be written, a PostgreSQL that refuses us; Incomplete for one that
+    does not answer, a full disk, a file that somebody else has locked.
     """
     address = _address(url)
     engine = _sqlite(address) if address.get_backend_name() == "sqlite" else _postgresql(address)
@@ -84,6 +88,20 @@ def joining(where: Engine | Connection) -> Iterator[Connection]:
             yield db
 
 
+def same_database(one: URL, other: URL) -> bool:
+    """Whether two addresses lead to the same database, as far as they tell."""
+    if one.get_backend_name() != other.get_backend_name():
+        return False
+    if one.get_backend_name() == "sqlite":
+        return os.path.samefile(str(one.database), str(other.database))
+    here = (None, "localhost", "127.0.0.1", "::1")
+    places = [
+        ("" if url.host in here else url.host, url.port or 5432, url.database, url.query.get("host"))
+        for url in (one, other)
+    ]
+    return places[0] == places[1]
+
+
 # --- the two databases -------------------------------------------------------------------------------------------
 
 
@@ -91,7 +109,9 @@ def _address(url: str) -> URL:
     try:
         address = make_url(url.strip().replace("postgres://", "postgresql://", 1))
         backend = address.get_backend_name()
-    except (ArgumentError, ValueError, NoSuchModuleError):  # ValueError: the port is no number
+        if re.search(r"[\[\]\s]", address.host or "") or not 0 < (address.port or 5432) < 65536:
+            raise ValueError
+    except (ArgumentError, ValueError, NoSuchModuleError):  # ValueError: host or port can be none
         raise Misconfigured("the address of the store cannot be read", remedy=_EXAMPLES) from None
     if backend not in ("sqlite", "postgresql"):
         raise Misconfigured(f"the store cannot be kept in {backend}", remedy=_EXAMPLES)
@@ -122,11 +142,14 @@ def _make_private(path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        others = os.name == "posix" and path.stat().st_mode & 0o077
     except OSError as problem:
+        if is_full(problem):
+            raise DiskFull(f"the store {path} cannot be made") from problem
         raise Misconfigured(
             f"the store {path} cannot be made: {problem.strerror}", remedy="choose a folder that you may write"
         ) from problem
-    if os.name == "posix" and path.stat().st_mode & 0o077:
+    if others:
         raise Misconfigured(f"the store {path} may be read by other users", remedy=f"run: chmod 600 {path}")
 
 
@@ -201,7 +224,7 @@ def _told_sqlite(code: int) -> MaxchimpError | None:
     if code == sqlite3.SQLITE_CANTOPEN:
         return Misconfigured("the store's file cannot be opened", remedy="give this user the right to write its folder")
     if code == sqlite3.SQLITE_FULL:
-        return Incomplete("the disk of the store is full", remedy="free some space; nothing is lost")
+        return DiskFull("the store cannot be written")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return _busy()
     if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM):
@@ -231,15 +254,45 @@ def _unopened(problem: DBAPIError, address: URL) -> MaxchimpError:
     if isinstance(problem.orig, sqlite3.Error):
         return _told(problem.orig) or Misconfigured(f"the store {address.database} cannot be opened", remedy=_EXAMPLES)
     text = str(problem.orig)
-    where = f"{address.host or 'this machine'}:{address.port or 5432}"
-    if "password" in text or "authentication" in text or 'role "' in text:
+    server = f"PostgreSQL at {address.host or 'this machine'}:{address.port or 5432}"
+    if "too many" in text or "connection slots" in text:
+        return Incomplete(f"{server} has no connection left", remedy="wait, or raise its max_connections")
+    if "password" in text or "authentication" in text or 'role "' in text or "pg_hba" in text:
         return Misconfigured(
-            f"PostgreSQL at {where} refused the user {address.username or ''}".rstrip(),
+            f"{server} refused the user {address.username or ''}".rstrip(),
             remedy="check user and password in MAXCHIMP_DATABASE_URL",
         )
     if "does not exist" in text:
         return Misconfigured(
-            f"PostgreSQL at {where} has no database {quoted(address.database)}",
-            remedy="run: createdb " + str(address.database),
+            f"{server} has no database {quoted(address.database)}", remedy="run: createdb " + str(address.database)
         )
-    return Misconfigured(f"PostgreSQL at {where} cannot be reached", remedy="check that it runs and its address")
+    if "SSL" in text or "certificate" in text:
+        return Misconfigured(
+            f"{server} offers no TLS that can be used", remedy="check its TLS, and sslmode in MAXCHIMP_DATABASE_URL"
+        )
+    return _unanswered(server, text, address)
+
+
+def _unanswered(server: str, text: str, address: URL) -> MaxchimpError:
+    """Whether nobody is there (the next cycle goes on) or somebody says no, in whatever language."""
+    host = address.query.get("host") or address.host
+    named = {"host": str(host)} if isinstance(host, str) and host else {}
+    here = make_conninfo(connect_timeout=10, port=address.port, **named)
+    found = PGconn.ping(here.encode())
+    if found == Ping.REJECT:
+        return Incomplete(f"{server} is starting or stopping", remedy="wait for it, then start again")
+    if found == Ping.OK:
+        return Misconfigured(
+            f"{server} refused the connection", remedy="check user, password and database in MAXCHIMP_DATABASE_URL"
+        )
+    causes = (
+        ("refused", "the connection was refused"),
+        ("resolve", "its name was not found"),
+        ("translate host name", "its name was not found"),
+        ("timeout", "no answer in time"),
+        ("No such file", "nothing listens there"),
+    )
+    cause = next((f": {told}" for word, told in causes if word in text), "")
+    return Incomplete(
+        f"{server} cannot be reached{cause}", remedy="check that it runs, and its address in MAXCHIMP_DATABASE_URL"
+    )

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from app import counted, show
-from app.call import Call, alone, command
+from app.call import MOST, Call, alone, command
 from app.planned import PlanView
 from domain.commands import released, typed
 from domain.errors import Misconfigured
@@ -51,7 +51,7 @@ def runs_list(call: Call) -> None:
 
 def runs_show(
     call: Call,
-    run_id: Annotated[int, typer.Argument(metavar="ID", help="As shown by: maxchimp runs.")],
+    run_id: Annotated[int, typer.Argument(metavar="ID", min=1, max=MOST, help="As shown by: maxchimp runs.")],
     every: Annotated[
         bool, typer.Option("--all", help="Every record and change, not the first 20 of each kind.")
     ] = False,
@@ -100,14 +100,18 @@ def quarantine_list(call: Call) -> None:
 def quarantine_release(
     call: Call,
     ids: Annotated[
-        list[int] | None, typer.Argument(metavar="ID...", help="As shown by: maxchimp quarantine list.")
+        list[int] | None,
+        typer.Argument(metavar="ID...", min=1, max=MOST, help="As shown by: maxchimp quarantine list."),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Everything that waits.")] = False,
 ) -> None:
     """Let records be tried again in the next sync."""
     if bool(ids) == every:
         raise Misconfigured("name the numbers to release, or say --all", remedy="see: maxchimp quarantine list")
-    chosen = [row["id"] for row in waiting(call)] if every else list(ids or ())
+    known = [row["id"] for row in waiting(call)]
+    chosen = known if every else list(dict.fromkeys(ids or ()))
+    if unknown := [number for number in chosen if number not in known]:
+        raise _nothing_waits(*unknown)
     for row_id in chosen:
         release(call, row_id)
     named = ", ".join(map(str, chosen)) or "nothing"
@@ -127,7 +131,12 @@ def release(call: Call, row_id: int) -> None:
         with begin(call.store) as db:
             known = parking.release(db, row_id)
     if not known:
-        raise Misconfigured(f"nothing waits under the number {row_id}", remedy="see: maxchimp quarantine list")
+        raise _nothing_waits(row_id)
+
+
+def _nothing_waits(*numbers: int) -> Misconfigured:
+    told = f"the number {numbers[0]}" if len(numbers) == 1 else f"the numbers {', '.join(map(str, numbers))}"
+    return Misconfigured(f"nothing waits under {told}", remedy="see: maxchimp quarantine list")
 
 
 def waiting(call: Call) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import typer
 from app.call import Call, command
 from domain.errors import Misconfigured
 
+MOST = 1_000_000  # people; more would not fit into the memory of this process
 SEED = Annotated[int, typer.Option(help="The same seed gives the same people and the same faults.")]
 
 
@@ -23,8 +24,10 @@ def sandbox(
     port: Annotated[
         int, typer.Option(min=0, max=65534, metavar="N", help="Mailchimp; Maximizer gets the next one. 0: free ones.")
     ] = 0,
-    people: Annotated[int, typer.Option(min=0, metavar="N", help="Invented people.")] = 50,
-    latency: Annotated[float, typer.Option(min=0, metavar="MS", help="Milliseconds before every answer.")] = 0.0,
+    people: Annotated[int, typer.Option(min=0, max=MOST, metavar="N", help="Invented people.")] = 50,
+    latency: Annotated[
+        float, typer.Option(min=0, max=60_000, metavar="MS", help="Milliseconds before every answer.")
+    ] = 0.0,
     faults: Annotated[
         str, typer.Option(metavar="SPEC", help="Such as mailchimp:429=0.05,maximizer:500-after=0.02.")
     ] = "",
@@ -49,7 +52,7 @@ def sandbox(
 
 def demo(
     call: Call,
-    people: Annotated[int, typer.Option(min=1, metavar="N", help="Invented people.")] = 2000,
+    people: Annotated[int, typer.Option(min=1, max=MOST, metavar="N", help="Invented people.")] = 2000,
     seed: SEED = 7,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the services up until Ctrl-C.")] = False,
 ) -> int:

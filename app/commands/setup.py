@@ -64,6 +64,8 @@ def setup(
         raise Misconfigured(
             "a group needs a title and at least one option", remedy="maxchimp setup --group TITLE --option NAME"
         )
+    if len({text.strip().casefold() for text in options}) < len(options):
+        raise Misconfigured("an option of the group is named twice", remedy="name each option once")
     call.progress("signing in to both sides")
     # Before the store is opened: a key that cannot be one leaves nothing behind (R37).
     services = connect(call.settings)
@@ -123,6 +125,14 @@ def show_settings(call: Call) -> None:
     call.answer(shown, lambda: show.facts(shown))
 
 
+def _readable(call: Call) -> dict[str, str]:
+    """The settings as they are; none where what is stored cannot be read."""
+    try:
+        return call.connection.settings.shown()
+    except Misconfigured:
+        return {}
+
+
 def set_settings(
     call: Call,
     assignments: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="Such as interval=30m.")],
@@ -138,17 +148,18 @@ def set_settings(
     pairs: dict[str, str] = {}
     for text in assignments:
         name, equals, value = text.partition("=")
-        if not equals:
-            raise Misconfigured(
-                f"{quoted(text)} is no NAME=VALUE", remedy="for example: maxchimp settings set interval=30m"
-            )
-        pairs[name.strip().lower()] = value
-    connection = call.connection
-    changed = connection.settings.with_text(pairs)
-    connections.update(call.store, connection.id, settings=changed)
+        name, example = name.strip().lower(), "for example: maxchimp settings set interval=30m"
+        if not equals or not name:
+            raise Misconfigured(f"{quoted(text)} is no NAME=VALUE", remedy=example)
+        if name in pairs:
+            raise Misconfigured(f"{name} is given twice", remedy=example)
+        pairs[name] = value
+    known = connections.id_of(call.store, call.settings.connection)
+    before = _readable(call)
+    changed = connections.change_settings(call.store, known or call.connection.id, pairs)
     shown = changed.shown()
-    before = connection.settings.shown()
-    effect = of_settings(call.store, connection, changed, [name for name in pairs if shown[name] != before[name]])
+    moved = [name for name in pairs if name not in before or shown[name] != before[name]]
+    effect = of_settings(call.store, call.connection, changed, moved)
 
     def tell() -> None:
         show.facts({name: shown[name] for name in pairs})

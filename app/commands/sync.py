@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app import counted, show
-from app.call import Call, command
+from app.call import MOST, Call, command
 from app.planned import PlanView, tell_held
 from domain.errors import Blocked, MaxchimpError, Misconfigured
 
@@ -57,7 +57,8 @@ def sync(
     full: FULL = False,
     yes: YES = False,
     plan: Annotated[
-        int | None, typer.Option(metavar="ID", help="Apply exactly this plan; what has moved since is refused.")
+        int | None,
+        typer.Option(metavar="ID", min=1, max=MOST, help="Apply exactly this plan; what has moved since is refused."),
     ] = None,
 ) -> None:
     """Run one cycle: bring both sides into step."""

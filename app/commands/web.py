@@ -46,9 +46,10 @@ def web(
     Until stopped. A login link is printed; it works once, for ten minutes, and Enter prints another. /NAME/tab and
     /NAME/setup are of any connection, /tab and /setup of the one that this was started with.
     """
-    from app.web.server import HOST, login_link, serving
+    from app.web.server import HOST, login_link, require_running, serving
 
     if link:
+        require_running(port)
         made = login_link(call.store, _there(call), f"http://{HOST}:{port}")
         return call.answer({"link": made}, lambda: show.say(made))
     with serving(call.settings, port, engine=call.engine) as page:
@@ -112,14 +113,13 @@ def explain(
     Synchronised or not and why, how matched, each field, what was written, what the next run would do.
     """
     from flows.foresee import explain as explained
+    from flows.person import FORMS, meant
 
+    who = meant(who)
     call.progress("asking both sides")
     found = explained(call.store, call.connection, call.services, who)
     if not found:
-        raise Misconfigured(
-            f"nobody is known by {quoted(who)} on either side",
-            remedy="give an address, <Client ID>#<number>, a contact_id, a MailChimp ID, or the number of a link",
-        )
+        raise Misconfigured(f"nobody is known by {quoted(who)} on either side", remedy=FORMS)
     call.answer([one.to_json() for one in found], lambda: _tell_all(found))
 
 

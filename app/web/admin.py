@@ -230,8 +230,7 @@ def settings(site: Site, who: Pass, given: Setting) -> Answer:
     """Edit Sync Settings (R44)."""
     known = site.known
     asked = {name: text for name, text in given.model_dump().items() if text != known.settings.shown()[name]}
-    changed = known.settings.with_text(asked)
-    connections.update(site.engine, known.id, settings=changed)
+    changed = connections.change_settings(site.engine, known.id, asked)
     audit(who, "changed settings", **asked)
     effect = of_settings(site.engine, known, changed, list(asked))
     return words.render(

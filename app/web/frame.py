@@ -39,7 +39,7 @@ _HOST = re.compile(r"[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\]")
 
 def origin_of(url: str) -> str:
     """``https://host[:port]`` of an address, "" unless it is https, or http on this machine."""
-    from flows.setup import is_local
+    from flows.settings import is_local
 
     try:
         parts = urlsplit(url.strip())

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
+import requests
 from sqlalchemy import Engine
 
 from app.web.application import DOORS, application
@@ -24,6 +25,7 @@ from storage import connections, schema
 from storage.engine import open_store
 
 HOST = "127.0.0.1"
+NAME = "maxchimp"  # is in every page of ours
 START, STOP = 20.0, 10.0  # seconds that starting and stopping may take
 log = logging.getLogger("maxchimp.web")
 
@@ -47,6 +49,22 @@ def login_link(engine: Engine, settings: Settings, url: str) -> str:
     found = connections.find(engine, name)
     given = tokens.begun("setup", name, f"{user} {LINK}", admin=True, born=found.created_at if found else 0.0)
     return f"{url}/{name}/setup#code={tokens.code(given, LOGIN)}"
+
+
+def require_running(port: int) -> None:
+    """Misconfigured unless a page of ours answers on this port of this machine: its link would lead nowhere."""
+    with requests.Session() as http:
+        http.trust_env = False  # no proxy on the way to this machine
+        try:
+            answer = http.get(f"http://{HOST}:{port}/", timeout=START, allow_redirects=False) if port else None
+            ours = answer is not None and answer.status_code == 200 and NAME in answer.text
+        except requests.RequestException:
+            ours = False
+    if not ours:
+        raise Misconfigured(
+            f"no page of maxchimp is running on port {port}",
+            remedy="start it with: maxchimp web, or maxchimp serve; if it has another port, add --port N",
+        )
 
 
 def tokens_of(engine: Engine, settings: Settings) -> Tokens:

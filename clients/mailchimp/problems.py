@@ -54,12 +54,13 @@ def checked(answer: Answer, operation: str, *, write: bool = False) -> dict[str,
     data, status = answer.data, answer.status_code
     if status < 300:
         if not isinstance(data, dict):
-            raise failed(operation, "not a JSON object", write=write, status=status)
+            raise failed(operation, f"not a JSON object ({answer.seen})", write=write, status=status)
         return data
-    if status == 401:
+    theirs = isinstance(data, dict) and isinstance(data.get("title", data.get("detail")), str)
+    if status == 401 and (theirs or answer.bare):
         raise _credentials("Mailchimp does not know this API key", "make a new API key and enter it again")
-    if not isinstance(data, dict) or not isinstance(data.get("title", data.get("detail")), str):
-        raise failed(operation, f"HTTP {status} without a problem document", write=write, status=status)
+    if not isinstance(data, dict) or not theirs:
+        raise failed(operation, f"{answer.seen}, without a problem document", write=write, status=status)
     _refuse(data, status, operation)
 
 

@@ -1,7 +1,7 @@
 """Maximizer's Address Book API (Web.Data, "Octopus"), on-premise and cloud behind one class."""
 
 from clients.maximizer.client import Maximizer
-from clients.maximizer.dialect import CLOUD, ON_PREMISE, Dialect
+from clients.maximizer.dialect import CLOUD, ON_PREMISE, Dialect, base_of
 from clients.maximizer.queries import any_of, by_email, by_id, by_key, by_udf, flagged_without_marker
 from clients.maximizer.rows import id_of, key_of
 
@@ -11,6 +11,7 @@ __all__ = [
     "Dialect",
     "Maximizer",
     "any_of",
+    "base_of",
     "by_email",
     "by_id",
     "by_key",

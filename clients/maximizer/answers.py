@@ -48,6 +48,11 @@ def expired(answer: Answer) -> bool:
     return bool(code) and not _known(said) and any("token" in text.casefold() for text, _ in said)
 
 
+def foreign(answer: Answer) -> bool:
+    """A 401 in somebody else's words: of a proxy, of another web server, of a page to sign in at."""
+    return answer.status_code == 401 and code_of(answer.data) is None and not answer.bare
+
+
 def failed(operation: str, problem: str, *, write: bool, status: int = 0) -> CallFailed | BrokenAnswer:
     """The error for an answer that is not what the contract says: a write may have arrived all the same."""
     if write:
@@ -59,7 +64,7 @@ def checked(answer: Answer, operation: str, *, write: bool) -> dict[str, Any]:
     """The answer's object, Code 0. Raises Refused for another Code, BrokenAnswer or Ambiguous without one."""
     code = code_of(answer.data)
     if code is None or not isinstance(answer.data, dict):
-        raise failed(operation, "no Code in the answer", write=write, status=answer.status_code)
+        raise failed(operation, f"no Code in the answer ({answer.seen})", write=write, status=answer.status_code)
     if code == 0:
         if answer.status_code >= 400:
             raise failed(operation, f"HTTP {answer.status_code} with Code 0", write=write, status=answer.status_code)

@@ -71,7 +71,7 @@ class Maximizer:
             entries.probe(self)
         except BrokenAnswer as error:
             raise Misconfigured(
-                "this address does not answer like a Maximizer API",
+                f"this address does not answer like a Maximizer API: {error.problem}",
                 remedy="check the Web.Data address in a browser on this machine",
             ) from error
         except Refused as error:
@@ -135,7 +135,7 @@ class Maximizer:
             if left <= 0:
                 raise NotApplied("maximizer", operation, "the token ran out", status=answer.status_code)
             answer = self._post(method, body, self._sign_in(token), operation, kind, left)
-            if answers.expired(answer):
+            if answers.expired(answer) and not answers.foreign(answer):
                 raise CredentialsRefused(
                     "maximizer",
                     "Maximizer refuses the token, even a new one",
@@ -165,7 +165,7 @@ class Maximizer:
         url = f"{self._base}/Authenticate"
         answer = self.session.send("POST", url, operation="Authenticate", retry="read", json=body)
         code = answers.code_of(answer.data)
-        if answer.status_code == 401 or (code is not None and code != 0):
+        if (answer.status_code == 401 and not answers.foreign(answer)) or code not in (None, 0):
             remedy = "check database, user and password"
             if self.dialect.name == "cloud":
                 remedy = "the cloud wants a personal access token: set MAXCHIMP_MAXIMIZER_TOKEN"

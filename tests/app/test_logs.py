@@ -106,7 +106,7 @@ def test_an_error_is_told_with_its_remedy_and_its_trace(ready: Desk, monkeypatch
 
 def test_an_unknown_form_is_told(ready: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAXCHIMP_LOG_FORMAT", "xml")
-    assert "settings cannot be read" in ready.bad("runs", code=2).err
+    assert "MAXCHIMP_LOG_FORMAT" in ready.bad("runs", code=2).err
 
 
 def test_s27_hostile_facts_stay_on_one_line(tmp_path: Path) -> None:
@@ -152,3 +152,37 @@ def test_a_helper_of_nobody_in_particular_knows_what_all_agree_on() -> None:
         assert known() == {"connection": "a", "run": 1}
         ended.set()
         other.result()
+
+
+def test_every_line_names_its_connection_and_counts_are_a_sentence(ready: Desk, form: str) -> None:
+    ready.good("connections", "add", "north")
+    ready.good("sync", "--yes")
+    ready("sync", "--connection", "north")
+    ready("runs", "show", "77")
+    lines = kept(ready).splitlines()
+    if form == "json":
+        read = [json.loads(line) for line in lines]
+        assert all(line["connection"] in ("default", "north") for line in read)
+        (ended,) = [line["message"] for line in read if line["message"].startswith("run 1 ")]
+        refused = [line["connection"] for line in read if line["level"] == "error"]
+    else:
+        assert all(" [default" in line or " [north" in line for line in lines if line[:2] == "20")
+        (ended,) = [line.partition(": ")[2] for line in lines if ": run 1 " in line]
+        refused = [line.partition("[")[2].partition("]")[0] for line in lines if " ERROR " in line]
+    assert refused == ["north", "default"]
+    assert ended.startswith("run 1 (sync) done: Mailchimp ")
+    assert "; Maximizer 2 new, " in ended
+    assert "{" not in ended
+
+
+def test_r50_a_waiting_record_is_named_by_its_quarantine_number(ready: Desk, form: str) -> None:
+    for _ in range(2):
+        ready.world.maximizer.add_person("Ada", "Newcome", "ada@lanternpost.test")
+    ready.good("sync", "--yes")
+    (row,) = ready.good("quarantine", "list", "--json").json
+    lines = [line for line in kept(ready).splitlines() if "Waits. To do" in line]
+    assert lines
+    assert all(f"quarantine {row['id']}" in line for line in lines)
+    if form == "json":
+        assert {json.loads(line)["quarantine"] for line in lines} == {row["id"]}
+    assert "***" not in "".join(lines)

@@ -66,7 +66,7 @@ def test_report_when_a_side_cannot_be_reached(ready: Desk, monkeypatch: pytest.M
 def test_s29_retention_is_a_setting(ready: Desk) -> None:
     ready.good("settings", "set", "retention=7d")
     assert ready.good("report", "--json").json["retention_days"] == 7
-    assert "1d" in ready.bad("settings", "set", "retention=1h", code=2).err
+    assert "at least 24h" in ready.bad("settings", "set", "retention=1h", code=2).err
 
 
 def test_store_copy_moves_everything(ready: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

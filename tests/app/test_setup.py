@@ -72,7 +72,7 @@ def test_r38_forms_of_the_address(desk: Desk, monkeypatch: pytest.MonkeyPatch, e
         ("MAXCHIMP_MAXIMIZER_URL", "", "not set: MAXCHIMP_MAXIMIZER_URL"),
         ("MAXCHIMP_CONNECTION", "../x", "cannot be the name"),
         ("MAXCHIMP_DATABASE_URL", "mysql://root@db/x", "cannot be kept in mysql"),
-        ("MAXCHIMP_DATABASE_URL", "postgresql://[", "settings cannot be read"),
+        ("MAXCHIMP_DATABASE_URL", "postgresql://[", "address of the store cannot be read"),
     ],
 )
 def test_bad_settings(desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str) -> None:

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from clients.mailchimp import Mailchimp
+from clients.maximizer import Maximizer
 from clients.session import Session
-from domain.errors import Ambiguous, BrokenAnswer, NotApplied, Unreachable
+from domain.errors import Ambiguous, BrokenAnswer, CredentialsRefused, Misconfigured, NotApplied, Unreachable
 
 KEY = "0123456789abcdef0123456789abcdef-us6"
 OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"ok":true}'
@@ -26,9 +27,9 @@ OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r
 
 @contextmanager
 def server(
-    answer: Callable[[socket.socket], None], context: ssl.SSLContext | None = None
+    answer: Callable[[socket.socket], None], context: ssl.SSLContext | None = None, *, whole: bool = True
 ) -> Iterator[tuple[str, list[int]]]:
-    """A listener that hands every connection to ``answer`` after its first bytes; yields its address and a count."""
+    """Hands every connection to ``answer`` after a ``whole`` request, or its first bytes; its address and a count."""
     listener, hits = socket.create_server(("127.0.0.1", 0)), [0]
 
     def run() -> None:
@@ -40,7 +41,7 @@ def server(
             with connection:
                 try:
                     secure = context.wrap_socket(connection, server_side=True) if context else connection
-                    take_request(secure)
+                    take_request(secure) if whole else secure.recv(65536)
                     hits[0] += 1
                     answer(secure)
                     secure.close()
@@ -181,6 +182,87 @@ def test_s22_s27_no_secret_and_no_address_in_any_record(answer: bytes, caplog: p
     assert "urllib3" in {record.name.partition(".")[0] for record in caplog.records}
     for canary in ("canary", digest, KEY, KEY[:32], "bwf4y2hpbxa6", "ab12/members/anna"):
         assert canary not in text
+
+
+# --- who is not there, and who answers instead -------------------------------------------------------------------
+
+
+def unreachable(url: str, **options: Any) -> Unreachable:
+    with pytest.raises(Unreachable) as caught:
+        go(f"{url}/3.0/lists?email=ann%40x.test", made=session(sends=1, **options))
+    assert "ann" not in str(caught.value) + caught.value.remedy
+    assert caught.value.remedy
+    return caught.value
+
+
+def test_no_connection_names_address_cause_and_what_to_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    refused = unreachable(f"http://127.0.0.1:{port}")
+    assert refused.problem == f"no connection to 127.0.0.1:{port}: it was refused"
+    assert "port" in refused.remedy
+    with server(lambda s: s.sendall(OK), whole=False) as (plain, _):
+        place = plain.removeprefix("http://")
+        assert unreachable(f"https://{place}").problem == f"no connection to {place}: it does not speak TLS"
+    certificate = make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with server(lambda s: s.sendall(OK), context) as (url, _):
+        assert unreachable(url).problem.endswith(": its certificate is not trusted")
+        other = unreachable(url.replace("127.0.0.1", "localhost"), ca_file=str(certificate))
+        assert other.problem.endswith(": its certificate is for another name")
+
+    def nowhere(*given: Any, **more: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    unknown = unreachable("https://crm.escona.test")
+    assert unknown.problem == "no connection to crm.escona.test:443: its name is not found"
+    assert "DNS" in unknown.remedy
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "body", "seen"),
+    [
+        ("200 OK", "text/html", b"<html>Please sign in, ann@x.test</html>", "HTTP 200 with a web page"),
+        ("401 Unauthorized", "text/html", b"\r\n<!DOCTYPE html>", "HTTP 401 with a web page"),
+        ("401 Unauthorized", "application/json", b'{"message": "ann@x.test"}', "HTTP 401 with JSON"),
+        ("404 Not Found", "text/html", b"<html>nginx</html>", "HTTP 404 with a web page"),
+        (
+            "407 Proxy Authentication Required",
+            "text/html",
+            b"<html>",
+            "HTTP 407, a proxy or network asks for a sign-in",
+        ),
+        ("502 Bad Gateway", "text/html", b"<html>proxy</html>", "HTTP 502 with a web page"),
+        ("200 OK", "text/plain", b"hello", "HTTP 200 with other text"),
+        ("200 OK", "application/json", b'["something", "else"]', "HTTP 200 with JSON"),
+        ("302 Found", "text/html", b"", "HTTP 302, a redirect is not followed"),
+    ],
+)
+def test_somebody_else_who_answers_refuses_no_key(status: str, kind: str, body: bytes, seen: str) -> None:
+    """A proxy, a sign-in page, another web server: told as what it looks like, and where."""
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with server(lambda s: s.sendall(head + body)) as (url, _):
+        place = url.removeprefix("http://")
+        mailchimp = Mailchimp(session(sends=1), KEY, f"{url}/3.0")
+        maximizer = Maximizer(
+            session(sends=1), f"{url}/MaximizerWebData/Data.svc", database="E", user="u", password="p"
+        )
+        for ask in (mailchimp.account, maximizer.session_info):
+            with pytest.raises((BrokenAnswer, NotApplied)) as caught:
+                ask()
+            told = str(caught.value)
+            assert seen in told
+            assert place in told
+            assert "ann" not in told
+            assert caught.value.remedy
+        if not status.startswith("5"):
+            with pytest.raises(Misconfigured, match="does not answer like a Maximizer API") as wrong:
+                maximizer.discover()
+            assert not isinstance(wrong.value, CredentialsRefused)
+        mailchimp.session.close()
+        maximizer.session.close()
 
 
 def make_certificate(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -168,10 +169,14 @@ def test_r50_the_log_says_who_what_why_and_what_to_do(new_office: NewOffice, cap
     made.sync()
     lines = caplog.text.splitlines()
     (phones,) = [line for line in lines if "MOBILE: not a US phone number (R28)" in line and "7 records" in line]
-    assert "link " in phones or "record " in phones
+    assert "link " in phones or "entry " in phones
     assert "and 2 more. To do: correct the value" in phones
     assert any("no Email 1 (R3)" in line and "fill in Email 1" in line for line in lines)
     assert any(twins[0][0] in line and "(R9)" in line and "To do:" in line for line in lines)
+    waiting = {row["id"] for row in made.quarantined()}
+    named = [re.search(r"quarantine (\d+)[,:]", line) for line in lines if " Waits. To do: " in line]
+    assert {int(found[1]) for found in named if found} == waiting
+    assert "***" not in caplog.text
     assert "lantern.test" not in caplog.text  # by link, never by address
     assert "Byron" not in caplog.text
 

@@ -5,10 +5,12 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, make_url, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from domain.errors import Incomplete, Misconfigured
@@ -145,6 +147,8 @@ def test_a_store_that_may_not_be_written(tmp_path: Path) -> None:
         ("", "cannot be read"),
         ("nonsense", "cannot be read"),
         ("postgresql://h:port/db", "cannot be read"),
+        ("postgresql://h:99999/db", "cannot be read"),
+        ("postgresql://[", "cannot be read"),
         ("mysql://h/db", "cannot be kept in mysql"),
         ("postgresql+asyncpg://h/db", "not reached through"),
         ("sqlite://", "in memory"),
@@ -169,23 +173,51 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 # --- PostgreSQL --------------------------------------------------------------------------------------------------
 
 
-def test_postgresql_that_does_not_answer() -> None:
-    with pytest.raises(Misconfigured, match="cannot be reached") as caught:
+def test_postgresql_that_does_not_answer_is_waited_for() -> None:
+    with pytest.raises(Incomplete, match=r"127\.0\.0\.1:1 cannot be reached: the connection was refused") as caught:
         open_store("postgresql://ann:hunter2@127.0.0.1:1/store")
     assert "hunter2" not in str(caught.value) + caught.value.remedy
 
 
+def test_postgresql_whose_name_is_not_found_is_waited_for() -> None:
+    problem = OperationalError("", None, psycopg.OperationalError("failed to resolve host 'db': [Errno -2]"))
+    told = module._unopened(problem, make_url("postgresql://ann@127.0.0.1:1/store"))
+    assert isinstance(told, Incomplete)
+    assert told.message.endswith("its name was not found")
+
+
+def test_a_refusal_in_another_language_is_no_outage(postgresql_server: Callable[[str], str]) -> None:
+    """What the server says is translated there: what is known of it is that it answers."""
+    problem = OperationalError("", None, psycopg.OperationalError("FATAL: Passwort-Authentifizierung fehlgeschlagen"))
+    told = module._unopened(problem, make_url(postgresql_server("postgres")))
+    assert isinstance(told, Misconfigured)
+    assert "MAXCHIMP_DATABASE_URL" in told.remedy
+
+
+def test_a_server_without_a_connection_left_is_waited_for() -> None:
+    problem = OperationalError("", None, psycopg.OperationalError("FATAL: sorry, too many clients already"))
+    assert isinstance(module._unopened(problem, make_url("postgresql://ann@db/store")), Incomplete)
+
+
+def test_sqlite_that_somebody_has_locked_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BUSY_TIMEOUT", 0.05)
+    path = tmp_path / "store.db"
+    open_store(f"sqlite:///{path}").dispose()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Incomplete, match="busy"):
+            open_store(f"sqlite:///{path}")
+
+
 def test_postgresql_without_that_database_or_role(postgresql_server: Callable[[str], str]) -> None:
-    with pytest.raises(Misconfigured, match="no database 'nowhere'"):
+    with pytest.raises(Misconfigured, match="no database nowhere"):
         open_store(postgresql_server("nowhere"))
     with pytest.raises(Misconfigured, match="refused the user nobody"):
         open_store(postgresql_server("postgres").replace("//postgres:@", "//nobody:@"))
 
 
 def test_a_wrong_password_is_said() -> None:
-    import psycopg
-    from sqlalchemy import make_url
-
     problem = OperationalError("", None, psycopg.OperationalError('password authentication failed for user "ann"'))
     told = module._unopened(problem, make_url("postgresql://ann:hunter2@db/store"))
     assert isinstance(told, Misconfigured)

@@ -322,6 +322,7 @@ def test_r44_settings_in_one_place(setup: Visitor, floor: Floor) -> None:
     assert "longer than the sync interval" in bad(
         setup, "settings", **(usual | {"interval": "1m", "buffer_ms": "61000"})
     )
+    assert "interval must be at most 31d" in bad(setup, "settings", **(usual | {"interval": "9999999d"}))
     assert "one of maximizer" in bad(setup, "settings", **(usual | {"conflict": "both"}))
 
 
