@@ -139,8 +139,10 @@ def _found(engine: Engine, connection: Connection, services: Services, who: str)
         linked = _link(engine, connection, entry_id=entry_id)
         found = Person(row, member, linked, entry_id, member_problem=problem)
         people.append(_of_link(engine, connection, services, linked) if linked else _known(engine, connection, found))
-    alone = _known(engine, connection, Person(None, member, None, member_problem=problem))
-    return people or ([alone] if member else [])
+    # An entry that it leads to may be another member's by now: then it is asked about itself.
+    if member and not any(person.contact_id == member["contact_id"] for person in people):
+        people.append(_known(engine, connection, Person(None, member, None, member_problem=problem)))
+    return people
 
 
 def _others(engine: Engine, connection: Connection, services: Services, email: str, known: Person) -> list[Person]:

@@ -282,3 +282,12 @@ def test_an_entry_beside_the_one_that_is_meant_is_not_linked(floor: Floor) -> No
     assert one.verdict.state == "not"
     assert "Link the member and the entry." not in one.next
     assert {row["next"] for row in one.fields} == {""}
+
+
+def test_a_member_who_names_an_entry_of_another_is_told_of_themselves(floor: Floor) -> None:
+    office = floor.office
+    contact_id = office.subscribe("stray@birchmail.test", "Stray", "Reed")
+    client_id, number = floor.keys["both"]
+    office.mailchimp.edit(contact_id, {"CLIENTID": client_id, "CONTACTNO": number})
+    found = find(office.engine, office.connection, office.services(), "stray@birchmail.test")
+    assert contact_id in {person.contact_id for person in found}
