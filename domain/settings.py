@@ -102,7 +102,7 @@ def _unreadable(name: str, value: object) -> str:
 
 def _remedy(*names: str) -> str:
     shown = SyncSettings().shown()
-    return "maxchimp settings set " + " ".join(f"{name}={shown[name]}" for name in names)
+    return f"maxchimp settings set {' '.join(f'{name}={shown[name]}' for name in names)}"
 
 
 def _read(name: str, text: str) -> object:

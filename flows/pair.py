@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from domain import records
 from domain.commands import prefix
 from domain.errors import Blocked, Refused
+from domain.quoting import quoted
 from flows.services import Services
 from storage import claims, connections, leases
 from storage.claims import Claim, Wanted
@@ -60,7 +61,7 @@ def look(engine: Engine, name: str, services: Services, wanted: Sequence[Wanted]
             way = _leave(engine, name, [(one, claim)])
             raise Blocked(
                 TAKEN,
-                f"the Address Book {one.name!r} holds the people of the connection {claim.connection!r}: "
+                f"the Address Book {quoted(one.name)} holds the people of the connection {quoted(claim.connection)}: "
                 f"it is the same one under another address, or a copy",
                 remedy=f"a copy needs a store of its own (MAXCHIMP_DATABASE_URL); {way}",
             )
@@ -134,7 +135,7 @@ def _taken(engine: Engine, name: str, met: Sequence[Met], now: float) -> Blocked
         (one, claim), *_ = met
         return Blocked(
             TAKEN,
-            f"the Address Book {one.name!r} may be that of the connection {claim.connection!r}, "
+            f"the Address Book {quoted(one.name)} may be that of the connection {quoted(claim.connection)}, "
             f"whose server an older version did not note",
             remedy=f"run once: maxchimp setup{_named(claim.connection)}; or: {_removal(engine, name, met)}",
         )
@@ -143,9 +144,9 @@ def _taken(engine: Engine, name: str, met: Sequence[Met], now: float) -> Blocked
         whose.setdefault(claim.connection, []).append(one)
     told = []
     for other, what in whose.items():
-        names = " and ".join(f"{NOUNS[one.kind]} {one.name!r}" for one in what)
+        names = " and ".join(f"{NOUNS[one.kind]} {quoted(one.name)}" for one in what)
         go = "goes with the connection" if len(what) == 1 else "go with the connection"
-        told.append(f"{names} {go} {other!r} already{_in_use(engine, other, now)}")
+        told.append(f"{names} {go} {quoted(other)} already{_in_use(engine, other, now)}")
     message = f"{', '.join(told)}; two connections of one pair make everybody twice"
     return Blocked(TAKEN, message, remedy=_leave(engine, name, known))
 

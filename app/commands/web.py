@@ -81,7 +81,7 @@ def _there(call: Call) -> Settings:
     settings, names = call.settings, [found.name for found in connections.every(call.store)]
     if names and settings.connection not in (*names, "default"):
         raise Misconfigured(
-            f"there is no connection {settings.connection!r}",
+            f"there is no connection {quoted(settings.connection)}",
             remedy=f"there are: {', '.join(names)}; a new one: maxchimp connections add {settings.connection}",
         )
     return settings

@@ -126,7 +126,7 @@ def test_a_helper_thread_works_for_the_only_connection() -> None:
             page.submit(requests.enter_context, about(connection="north")).result()
             assert helper.submit(known).result() == {"connection": "north", "run": 3}
             page.submit(requests.enter_context, about(connection="south")).result()
-            assert helper.submit(known).result() == {}
+            assert set(helper.submit(known).result().values()) == {None}
             page.submit(requests.close).result()
             assert helper.submit(known).result() == {"connection": "north", "run": 3}
 
@@ -169,21 +169,21 @@ def _text(node: ast.AST) -> str | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
-        return "".join(str(part.value) if isinstance(part, ast.Constant) else "0" for part in node.values)
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "1" for part in node.values)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "typed":
         return "maxchimp " + " ".join(_word(a) for a in node.args if not isinstance(a, ast.Starred))
     return None
 
 
 def _word(node: ast.AST) -> str:
-    return str(node.value) if isinstance(node, ast.Constant) else "0"
+    return str(node.value) if isinstance(node, ast.Constant) else "1"
 
 
 @cache
 def said() -> list[tuple[str, str]]:
     """Without what is no advice; places of values are filled in."""
     texts = {
-        place: re.sub(r"\{\w+\}", "0", text.replace("maxchimp serve runs already", ""))
+        place: re.sub(r"\{\w+\}", "1", text.replace("maxchimp serve runs already", ""))
         for place, text in spoken().items()
     }
     return [(place, text) for place, text in texts.items() if re.search(rf"maxchimp (?:{_NAMES})\b", text)]

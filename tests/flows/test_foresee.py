@@ -12,7 +12,7 @@ import pytest
 from floor import Floor, furnish
 from harness import MARKER, office
 
-from domain.errors import Blocked
+from domain.errors import Blocked, Misconfigured
 from flows import foresee
 from flows.forecast import QUIET
 from flows.foresee import explain
@@ -92,8 +92,11 @@ def test_everybody_is_found_by_every_name(floor: Floor) -> None:
     for name in names:
         (found,) = find(office.engine, office.connection, office.services(), name)
         assert (found.entry_id, found.contact_id) == (entry, member["contact_id"]), name
-    for name in ("nobody@birchmail.test", "1234567890", "x#0", "0" * 32, "no#body", "link 999"):
+    for name in ("nobody@birchmail.test", "1234567890", "x#0", "0" * 32, "link 999"):
         assert find(office.engine, office.connection, office.services(), name) == [], name
+    for name in ("", "  ", "%", "*", "no#body", "ann @birchmail.test"):
+        with pytest.raises(Misconfigured, match=r"nobody is named|names nobody"):
+            find(office.engine, office.connection, office.services(), name)
 
 
 def test_two_entries_with_one_address_are_both_told(floor: Floor) -> None:
