@@ -34,7 +34,8 @@ WITHOUT = frozenset({"connections", "demo", "deploy", "sandbox", "serve", "store
 _WORDS = "|".join(rf"{name} (?:{'|'.join(group)})|{name}" if group else name for name, group in COMMANDS.items())
 _TOLD = r"(?!(?:(?!maxchimp )[^,;:\n])*?--(?:connection|help)\b)"  # not one that names its connection already
 _COMMAND = re.compile(rf"(?<![^\s(`])maxchimp (?:{_WORDS})(?![\w-]){_TOLD}")
-_VARIABLE = re.compile(r"\bMAXCHIMP_(?=(?:MAILCHIMP|MAXIMIZER)_(?!_))")  # those of which a connection may have its own
+# Those of which a connection may have its own; where a place is named, the variable that stands there is meant.
+_VARIABLE = re.compile(r"\bMAXCHIMP_(?=(?:MAILCHIMP|MAXIMIZER)_(?!_))(?!\w+ \((?:the environment|\.env))")
 
 
 def here(text: str) -> str:

@@ -128,17 +128,16 @@ def load_settings(connection: str | None = None) -> Settings:
 def from_environment(connection: str | None = None) -> Settings:
     """What the environment and ``.env`` say, and nothing else."""
     outside.check_filled(f"{outside.PREFIX}{name}" for name in _FILLED)
-    plain = _made(Settings, {})
-    facts.usual(plain.connection)
-    name = plain.connection if connection is None else connection
+    plain = outside.variables().get(f"{outside.PREFIX}CONNECTION", "default")
+    facts.usual(plain)
+    name = plain if connection is None else connection
     if not NAME.fullmatch(name):
         raise Misconfigured(
             f"{quoted(name)} cannot be the name of a connection",
             remedy="use letters, digits, '-' and '_', such as north_america",
         )
-    own = outside.own(name)
-    given = {**plain.model_dump(), **own, "connection": name}
-    return _made(lambda: Settings.model_validate(given), {key: prefix(name) for key in own})
+    own: dict[str, Any] = outside.own(name)
+    return _made(lambda: Settings(**own, connection=name), {key: prefix(name) for key in own})
 
 
 def variable(connection: str, setting: str) -> str:

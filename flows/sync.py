@@ -202,7 +202,7 @@ def markdown(told: dict[str, Any], facts: dict[str, Any]) -> str:
     parts = [
         f"# Run {told['run']}: {told['kind']}, {told['state']}",
         Redact().clean(told["reason"] or ""),
-        "\n".join(f"- {sentence_of(row)}" for row in told["held"]),
+        "\n".join(f"- {sentence_of(row)}" for row in told.get("held", ())),
         "Nothing was written. It would have been:" if only_planned(told) else "",
         _table(("", "read", *names, "requests"), rows),
         _table(("what else", "records or values"), rest),

@@ -18,7 +18,7 @@ from transform.linked import Linked, not_subscribed
 from transform.match import match
 from transform.pairs import judged
 from transform.plan import FLAG, MARKER, STAMP, Draft, own
-from transform.rules import new_entries, new_members, unsent, without_placeholders
+from transform.rules import new_entries, new_members, unsent, without_placeholders, without_value
 
 PEOPLE = ("Individual", "Contact")  # R4
 
@@ -174,7 +174,8 @@ class Newcomers:
         then = [_json({**more, **rest}) for more, rest in zip(ours, left, strict=True)]
         self.draft.add("maximizer", "create", records, whole, target="new:contact_id", rule="R10", then=then)
         stamp = own(wanted.index, STAMP, "", old=wanted["pair"], rule="R8")
-        self.draft.add("mailchimp", "update", records, stamp, target="contact_id", rule="R8")
+        stamped = pd.concat([stamp, without_value(wanted, self.policy)], ignore_index=True)
+        self.draft.add("mailchimp", "update", records, stamped, target="contact_id", rule="R8")
 
     def make_members(self) -> None:
         """Flagged entries with an Email 1 that nobody matches become members, then carry their marker (R3, R8, R18)."""

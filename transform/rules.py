@@ -145,6 +145,20 @@ def without_placeholders(
     return members.assign(**bare), ours
 
 
+def without_value(members: pd.DataFrame, policy: Policy) -> pd.DataFrame:
+    """Items for mandatory fields that a member has no value for, and its new entry none to give: placeholders (R22)."""
+    parts = [_items(members.index[:0], "", values.texts([]), values.texts([]), rule="R22")]
+    for mapping in policy.layout.fields:
+        fill = mapping.mailchimp.placeholder(policy.today)
+        if mapping.mailchimp.required and fill and not (mapping.one_way or mapping.broken):
+            rows = members.index[(members[mapping.tag] == "").to_numpy(bool)]
+            new, seen = values.texts([fill] * len(rows)), values.texts([""] * len(rows))
+            parts.append(_items(rows, mapping.tag, new, seen, note=PLACEHOLDER + new, rule="R22"))
+    blank = values.texts([""] * len(members), members.index)
+    entries = pd.DataFrame(dict.fromkeys(policy.layout.member_tags, blank), index=members.index)
+    return complete_addresses(pd.concat(parts, ignore_index=True), members, entries, policy)
+
+
 def unsent(items: pd.DataFrame, records: pd.DataFrame, policy: Policy, side: str) -> list[dict[str, Any]]:
     """Per row what a new record is made without although ``records`` (of ``side``) hold it; {} where that is nothing.
 

@@ -49,8 +49,9 @@ def web(
     from app.web.server import HOST, login_link, require_running, serving
 
     if link:
+        named = _there(call)
         require_running(port)
-        made = login_link(call.store, _there(call), f"http://{HOST}:{port}")
+        made = login_link(call.store, named, f"http://{HOST}:{port}")
         return call.answer({"link": made}, lambda: show.say(made))
     with serving(call.settings, port, engine=call.engine) as page:
         tab = f"{(call.settings.page_url or page.url).rstrip('/')}/tab"

@@ -17,6 +17,16 @@ from sandbox.web import Door, serve
 from sandbox.world import World, build_world
 
 
+def _peopled(seed: int, clock: SystemClock) -> World:
+    """Both services with people who meet, and two who are new."""
+    world = build_world(seed=seed, people=12, clock=clock)
+    for name in ("ada", "bea"):
+        world.mailchimp.subscribe(
+            world.list_id, f"{name}@lanternpost.test", {"FNAME": name.title(), "LNAME": "Newcome"}, ["Newsletter"]
+        )
+    return world
+
+
 @pytest.fixture
 def desk(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
     """Both services are up and the environment names them; nothing is set up yet."""
@@ -24,11 +34,7 @@ def desk(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     monkeypatch.chdir(folder)
     monkeypatch.setattr(Session, "_wait", lambda self, outcome, number: 0.0)  # nobody waits between two tries
     clock = SystemClock()
-    world = build_world(seed=3, people=12, clock=clock)
-    for name in ("ada", "bea"):
-        world.mailchimp.subscribe(
-            world.list_id, f"{name}@lanternpost.test", {"FNAME": name.title(), "LNAME": "Newcome"}, ["Newsletter"]
-        )
+    world = _peopled(seed=3, clock=clock)
     doors = {service.name: Door(service, clock) for service in (world.mailchimp, world.maximizer)}
     servers = [serve(door) for door in doors.values()]
     for name, value in settings(world, servers[0], servers[1]).items():
@@ -46,7 +52,7 @@ def desk(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 def north(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Services of the connection north, beside those of the plain settings."""
     clock = SystemClock()
-    world = build_world(seed=4, people=0, clock=clock)
+    world = _peopled(seed=4, clock=clock)
     servers = [serve(Door(service, clock)) for service in (world.mailchimp, world.maximizer)]
     for name, value in settings(world, servers[0], servers[1]).items():
         monkeypatch.setenv(name.replace("MAXCHIMP_", "MAXCHIMP_NORTH__", 1), value)

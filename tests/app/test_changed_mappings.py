@@ -22,7 +22,7 @@ def test_r30_what_waits_is_told_everywhere_until_somebody_lets_it_pass(synced: D
     new = synced.good("check").out
     assert "changed since the last sync: PHONE" in new
     plan = synced.good("plan")
-    for text in (said, "3 members to update, 3 of them only once approved", "R30, waits", "held 3", "--plan 2"):
+    for text in (said, "3 members to update, 3 of them only once approved", "R30, waits", "3 held", "--plan 2"):
         assert text in plan.out
     document = synced.good("plan", "--json", "--all").json
     assert document["counts"]["held"] == 3

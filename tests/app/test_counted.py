@@ -36,7 +36,7 @@ def test_a_blocked_run_and_a_plan_are_told_apart_from_what_was_written(ready: De
     assert "CREATED" not in shown
     assert "TO CREATE" in ready.good("runs", "show", str(plan["run"])).out
     log = (ready.folder / "data/local/logs/maxchimp.log").read_text()
-    assert f"(sync) blocked: Mailchimp: nothing of {planned['mailchimp']} planned" in log
+    assert f"(sync) blocked: Mailchimp nothing of {planned['mailchimp']} planned" in log
 
 
 def test_what_was_written_is_what_the_services_hold(ready: Desk) -> None:

@@ -361,4 +361,4 @@ def test_a_login_link_needs_a_page(ready: Desk) -> None:
     assert "no page of maxchimp" in ready.bad("web", "--link", "--port", other, code=2).err
     with serving(load_settings("default")) as page:
         told = ready.good("web", "--link", "--port", str(page.site.port), "--json").json
-        assert told["link"].startswith(f"{page.url}/#code=")
+        assert told["link"].startswith(f"{page.url}/default/setup#code=")

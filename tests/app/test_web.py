@@ -96,9 +96,10 @@ def test_web_serves_until_it_is_stopped(ready: Desk) -> None:
 
 def test_a_login_link_names_its_connection(ready: Desk) -> None:
     ready.good("connections", "add", "north")
-    for name in ("default", "north"):
-        link = ready.good("web", "--port", "8999", "--link", "--connection", name).out.strip()
-        assert re.fullmatch(rf"http://127\.0\.0\.1:8999/{name}/setup#code=\S+", link)
+    with serving(load_settings("default"), 0) as page:
+        for name in ("default", "north"):
+            link = ready.good("web", "--port", str(page.site.port), "--link", "--connection", name).out.strip()
+            assert re.fullmatch(rf"{re.escape(page.url)}/{name}/setup#code=\S+", link)
     told = ready.bad("web", "--link", "--connection", "nobody", code=2).err
     assert "there is no connection 'nobody'" in told
     assert "default, north" in told

@@ -57,6 +57,8 @@ def state(url: str) -> tuple[str | None, Any]:
     return found
 
 
+# SQLite's indexes over expressions cannot be read back; a revision that lost one would show in the cost of a cycle.
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection")
 @pytest.mark.parametrize(("revision", "before"), REVISIONS)
 def test_f10_killed_anywhere_in_a_revision(empty_url: str, revision: str, before: str | None) -> None:
     engine = open_store(empty_url)
