@@ -137,7 +137,7 @@ def _taken(engine: Engine, name: str, met: Sequence[Met], now: float) -> Blocked
             TAKEN,
             f"the Address Book {quoted(one.name)} may be that of the connection {quoted(claim.connection)}, "
             f"whose server an older version did not note",
-            remedy=f"run once: maxchimp setup{_named(claim.connection)}; or: {_removal(engine, name, met)}",
+            remedy=f"run once: maxchimp setup --connection {claim.connection}; or: {_removal(engine, name, met)}",
         )
     whose: dict[str, list[Wanted]] = {}
     for one, claim in known:

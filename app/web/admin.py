@@ -15,6 +15,7 @@ from domain.settings import CHOICES
 from flows import kept, mxi
 from flows.connecting import try_mailchimp, try_maximizer
 from flows.effect import of_settings
+from flows.outside import named
 from flows.settings import variable
 from flows.setup import Wish, set_up
 from storage import connections
@@ -147,10 +148,10 @@ def _open_to_change(site: Site, names: list[str]) -> None:
     sources = kept.hints(site.engine, site.settings)
     fixed = [name for name in names if sources[name] == "environment"]
     if fixed:
-        listed = ", ".join(variable(site.name, name) for name in fixed)
+        listed = ", ".join(named(variable(site.name, name)) for name in fixed)
         own = prefix(site.name) + fixed[0].upper()
         raise Misconfigured(
-            f"set in the environment, which always wins: {listed}",
+            f"set from outside, which always wins: {listed}",
             remedy=f"change it there, or take it out; for this connection alone: {own}",
         )
 

@@ -279,7 +279,7 @@ def test_what_a_worker_runs_is_in_the_log_that_people_read(on_a_worker: Town, mo
     assert sync("default", return_state=True).is_failed()
     path = on_a_worker.folder / "logs" / "maxchimp.log"
     text = path.read_text()
-    assert "run 2 (sync) of default done" in text
+    assert "run 2 (sync) done" in text
     assert "does not know this API key" in text
     assert "e" * 32 not in text
     assert path.stat().st_mode & 0o077 == 0

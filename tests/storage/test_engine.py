@@ -211,7 +211,7 @@ def test_sqlite_that_somebody_has_locked_is_waited_for(tmp_path: Path, monkeypat
 
 
 def test_postgresql_without_that_database_or_role(postgresql_server: Callable[[str], str]) -> None:
-    with pytest.raises(Misconfigured, match="no database nowhere"):
+    with pytest.raises(Misconfigured, match="no database 'nowhere'"):
         open_store(postgresql_server("nowhere"))
     with pytest.raises(Misconfigured, match="refused the user nobody"):
         open_store(postgresql_server("postgres").replace("//postgres:@", "//nobody:@"))

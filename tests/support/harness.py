@@ -30,7 +30,12 @@ MARKER = r"MailChimp\MailChimp ID"
 
 
 class Office:
-    """One connection, set up and ready. ``world.people=0`` unless asked for; ``map`` adds mappings."""
+    """One connection, set up and ready. ``world.people=0`` unless asked for; ``map`` adds mappings.
+
+    ``witnessing``: every body that leaves is compared with the plan.
+    """
+
+    witnessing = True
 
     def __init__(
         self,
@@ -52,7 +57,6 @@ class Office:
         self.doors = {"mailchimp": Door(self.mailchimp, self.clock), "maximizer": Door(self.maximizer, self.clock)}
         self.engine = open_store(url)
         self.judge = judge
-        self.witnessing = True  # of whether every body is what the plan says
         self.witnesses: list[Witness] = []
         self.revived: set[str] = set()  # contact_ids that R18's one exception brings back
         self.settings = Settings(

@@ -446,12 +446,16 @@ def test_a_page_before_the_first_set_up(floor: Floor, setup: Visitor) -> None:
 
 def test_r36_a_second_connection_of_the_same_pair_is_refused(floor: Floor, setup: Visitor) -> None:
     """By the page as by the command line; whoever was made before the first has nothing yet."""
-    floor.page.site.settings = floor.page.site.settings.model_copy(update={"connection": "second"})
+    site = floor.page.site
+    site.settings = floor.office.settings = site.settings.model_copy(update={"connection": "second"})
+    site.notice(None)
     setup.administrate()
     told = bad(setup, "connection/make", status=409)
     assert "go with the connection &#39;default&#39; already" in told
     assert connections.find(floor.office.engine, "second") is None
     connections.create(floor.office.engine, "second", 1.0)
+    site.notice(connections.find(floor.office.engine, "second"))
+    setup.administrate()
     other = floor.office.mailchimp.add_list("Harbour Letter")
     for list_id in (floor.office.list_id, other):
         assert "&#39;default&#39;" in bad(setup, "lists/choose", status=409, list_id=list_id)

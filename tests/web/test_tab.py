@@ -10,7 +10,6 @@ from floor import Floor
 from visitor import Seen, Visitor
 
 from flows.activity import campaigns
-from storage import runs
 
 
 def opened(floor: Floor, name: str, user: str = "") -> Visitor:
@@ -227,15 +226,3 @@ def test_looking_writes_nothing(floor: Floor) -> None:
     )
     assert written == []
     assert floor.office.connection == before
-
-
-def test_a_report_or_a_plan_does_not_move_the_next_run(floor: Floor) -> None:
-    """The schedule counts from cycles."""
-    office = floor.office
-    due = re.search(r"Next run about ([-0-9]+ [0-9:]+)", words(shown(floor, "both")))
-    assert due is not None
-    office.clock.advance(600)
-    for kind, state in (("report", "done"), ("plan", "planned")):
-        number = runs.start(office.engine, office.connection.id, kind, True, office.clock.now())
-        runs.finish(office.engine, number, state, None, {}, {}, office.clock.now())
-    assert f"Next run about {due[1]}" in words(shown(floor, "both"))
