@@ -22,7 +22,9 @@ from clients.session import Session
 from domain.errors import Ambiguous, BrokenAnswer, CredentialsRefused, Misconfigured, NotApplied, Unreachable
 
 KEY = "0123456789abcdef0123456789abcdef-us6"
-OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"ok":true}'
+# Every connection is answered once: a client that kept it might send into its end.
+CLOSE = b"Connection: close\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n" + CLOSE + b'\r\n{"ok":true}'
 
 
 @contextmanager
@@ -44,6 +46,10 @@ def server(
                     take_request(secure) if whole else secure.recv(65536)
                     hits[0] += 1
                     answer(secure)
+                    if not whole:  # unread bytes would reset the connection before the answer is read
+                        secure.shutdown(socket.SHUT_WR)
+                        while secure.recv(65536):
+                            pass
                     secure.close()
                 except OSError:
                     continue
@@ -122,7 +128,7 @@ def test_cut_answers_leave_a_create_ambiguous_and_are_sent_once(answer: bytes) -
 
 def test_s17_redirects_are_not_followed() -> None:
     with server(lambda s: s.sendall(OK)) as (canary, canary_hits):
-        moved = f"HTTP/1.1 302 Found\r\nLocation: {canary}/x\r\nContent-Length: 0\r\n\r\n".encode()
+        moved = f"HTTP/1.1 302 Found\r\nLocation: {canary}/x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode()
         with server(lambda s: s.sendall(moved)) as (url, hits), pytest.raises(BrokenAnswer):
             go(url)
     assert (hits, canary_hits) == ([1], [0])
@@ -160,7 +166,7 @@ def test_d15_a_dripping_body_meets_the_deadline() -> None:
     assert hits == [1]
 
 
-@pytest.mark.parametrize("answer", [OK, b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", b""])
+@pytest.mark.parametrize("answer", [OK, b"HTTP/1.1 500 Oops\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", b""])
 def test_s22_s27_no_secret_and_no_address_in_any_record(answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, "maxchimp")
@@ -196,9 +202,10 @@ def unreachable(url: str, **options: Any) -> Unreachable:
 
 
 def test_no_connection_names_address_cause_and_what_to_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens, so that no other process takes it meanwhile
         port = taken.getsockname()[1]
-    refused = unreachable(f"http://127.0.0.1:{port}")
+        refused = unreachable(f"http://127.0.0.1:{port}")
     assert refused.problem == f"no connection to 127.0.0.1:{port}: it was refused"
     assert "port" in refused.remedy
     with server(lambda s: s.sendall(OK), whole=False) as (plain, _):
@@ -242,7 +249,7 @@ def test_no_connection_names_address_cause_and_what_to_try(tmp_path: Path, monke
 )
 def test_somebody_else_who_answers_refuses_no_key(status: str, kind: str, body: bytes, seen: str) -> None:
     """A proxy, a sign-in page, another web server: told as what it looks like, and where."""
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n".encode() + CLOSE + b"\r\n"
     with server(lambda s: s.sendall(head + body)) as (url, _):
         place = url.removeprefix("http://")
         mailchimp = Mailchimp(session(sends=1), KEY, f"{url}/3.0")
