@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+from calendar import isleap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -21,7 +22,7 @@ from typing import Any
 
 import pandas as pd
 
-from domain.countries import country_code, country_codes, country_name
+from domain.countries import country_code, country_codes
 from domain.fields import FieldMapping, MailchimpField, MaximizerField
 from domain.quoting import quoted
 
@@ -318,16 +319,12 @@ def _birthday(values: pd.Series, current: pd.Series, today: date) -> Encoded:
 
     29 February takes the last leap year, never another day.
     """
-    leap = next(year for year in range(today.year, today.year - 9, -1) if _is_leap(year))
+    leap = next(year for year in range(today.year, today.year - 9, -1) if isleap(year))
     dated = str(today.year) + "-" + values
     dated = dated.mask(values == "02-29", f"{leap}-02-29").mask(values == "", "")
     same_day = (current.str[-5:] == values) & current.str.fullmatch(_DATE).fillna(False).astype(bool)
     value = dated.mask(same_day, current)
     return _checked(value, _real(value), "not a month and day")
-
-
-def _is_leap(year: int) -> bool:
-    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
 
 
 def members_of(text: str) -> list[str]:
@@ -363,43 +360,3 @@ def only_paired(mapping: FieldMapping, text: str, side: str) -> str:
         return text
     keep = {pair[0 if side == "mailchimp" else 1] for pair in mapping.pairs}
     return as_set(key for key in members_of(text) if key in keep)
-
-
-# ------------------------------------------------------------------ on the wire
-
-
-def mailchimp_wire(field: MailchimpField, value: str) -> Any:
-    """The JSON value of one canonical value in ``merge_fields`` (Mailchimp fact sheet section 9)."""
-    if value == "":
-        return ""
-    match field.kind:
-        case "number":
-            exact = Decimal(value)
-            plain = int(exact) if exact == exact.to_integral_value() else float(exact)
-            return plain if Decimal(repr(plain)) == exact else value
-        case "birthday":
-            month, day = value.split("-")
-            return f"{day}/{month}" if field.date_format.upper().startswith("DD") else f"{month}/{day}"
-        case _:
-            return value
-
-
-def maximizer_wire(mapping: FieldMapping, value: str, today: date) -> Any:
-    """The JSON value of one canonical value in an entry's data (Maximizer fact sheet 4.4 and 5.2)."""
-    field = mapping.maximizer
-    if field.kind in ("single", "yesno"):
-        return [value] if value else []
-    if field.kind == "multi":
-        return members_of(value)
-    if value == "":
-        return None if field.kind in ("numeric", "date", "annual") else ""
-    if field.kind == "numeric":
-        exact = Decimal(value)
-        return int(exact) if exact == exact.to_integral_value() else float(exact)
-    if field.kind == "annual":
-        year = today.year if value != "02-29" or _is_leap(today.year) else today.year - today.year % 4
-        year = year if value != "02-29" or _is_leap(year) else year - 4
-        return f"{year}-{value}"
-    if mapping.mailchimp.kind == "country":
-        return country_name(value)
-    return value

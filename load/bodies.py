@@ -8,7 +8,8 @@ from typing import Any
 from domain.changeset import FLAG, LAST_NAME, MARKER, STAMP, STATUS
 from domain.fields import MailchimpField, kinds
 from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG, split_entry_id
-from domain.values import mailchimp_wire, maximizer_wire, members_of
+from domain.values import members_of
+from domain.wire import mailchimp_wire, maximizer_wire
 from load.context import Item, Loading, Write
 
 

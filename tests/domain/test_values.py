@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import values
+from domain import values, wire
 from domain.countries import country_code, country_codes, country_name
 from domain.fields import FieldMapping, MailchimpField, MaximizerField, Option, kinds
 
@@ -129,14 +129,14 @@ def test_r24_every_day_of_the_year_in_every_form() -> None:
         raw = values.texts(day.strftime(shown) for day in days)
         read = values.canonical_mailchimp(field.mailchimp, raw)
         assert read.tolist() == [f"{day:%m-%d}" for day in days]
-        assert [values.mailchimp_wire(field.mailchimp, text) for text in read] == raw.tolist()
+        assert [wire.mailchimp_wire(field.mailchimp, text) for text in read] == raw.tolist()
         encoded = values.to_maximizer(field, read, read, TODAY)
         assert (encoded.problem == "").all()
-        wired = [values.maximizer_wire(field, text, TODAY) for text in encoded.value]
+        wired = [wire.maximizer_wire(field, text, TODAY) for text in encoded.value]
         assert [date.fromisoformat(text).strftime("%m-%d") for text in wired] == read.tolist()
         back = values.canonical_maximizer(field.maximizer, values.texts(wired))
         assert back.tolist() == read.tolist()
-    assert values.maximizer_wire(mapping("birthday", "annual"), "02-29", TODAY) == "2024-02-29"
+    assert wire.maximizer_wire(mapping("birthday", "annual"), "02-29", TODAY) == "2024-02-29"
 
 
 @pytest.mark.parametrize("kind", ["date", "annual"])
@@ -165,7 +165,7 @@ def test_a_number_arrives_unharmed(number: Any) -> None:
     assert own is not None
     assert to_maximizer(field, own) == (own, "")
     assert to_mailchimp(field, own) == (own, "")
-    for wired in (values.mailchimp_wire(field.mailchimp, own), values.maximizer_wire(field, own, TODAY)):
+    for wired in (wire.mailchimp_wire(field.mailchimp, own), wire.maximizer_wire(field, own, TODAY)):
         assert canonical(field, "maximizer", str(wired)) == own
 
 
@@ -241,7 +241,7 @@ def test_r28_countries_are_compared_as_iso_codes() -> None:
     for name in ("Atlantis", "ON", "XX"):
         assert country_code(name) == name
         assert to_mailchimp(mapping("country"), name)[1] != ""
-    assert values.maximizer_wire(mapping("country"), "CA", TODAY) == "Canada"
+    assert wire.maximizer_wire(mapping("country"), "CA", TODAY) == "Canada"
 
 
 SETS = st.sets(st.sampled_from(OPTIONS)).map(values.as_set)
