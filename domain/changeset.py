@@ -66,7 +66,7 @@ class Policy:
     entries_complete: bool = True
     # The latest change in Mailchimp, by its own clock, that a finished cycle has seen ("" none).
     mailchimp_cursor: str = ""
-    # Mandatory merge fields that no mapping fills: placeholder on create, the member's own value on update (R22).
+    # Mandatory merge fields that no mapping fills: a placeholder in new members, left alone in others (R22).
     unmapped_required: tuple[MailchimpField, ...] = ()
     # Fields whose mapping or options changed: what moves there is nobody's edit. ``held``: those that wait for a
     # person; pairs are treated as if they were not mapped, so that they still meet for the first time (R30).

@@ -221,6 +221,7 @@ class Cycle:
             now=self.now,
             parallel=self.parallel,
             stop=self.stop,
+            unmet=frozenset(self.changed),
         )
         with reading(self.engine) as db:
             unsettled = changes.open_changes(db, self.connection.id)["run_id"].unique().tolist()
@@ -228,6 +229,7 @@ class Cycle:
         tally.renumber(self.lease, unsettled)
         self.loading.hashes.clear()
         self.loading.tally.clear()
+        self.loading.unmet = frozenset()
         refreshed = connections.find(self.engine, self.connection.name)
         assert refreshed is not None
         self.full_reason = refreshed.full_reason

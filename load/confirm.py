@@ -164,7 +164,7 @@ def _remember_rest(loading: Loading, base: dict[str, Any], write: Write) -> None
     unsent, waits = write.then.get("unsent", {}), write.then.get("waits", ())
     for mapping in loading.layout.fields:
         tag = mapping.tag
-        if mapping.broken or mapping.one_way or tag in base[side]:
+        if mapping.broken or mapping.one_way or tag in loading.unmet or tag in base[side]:
             continue
         base[side][tag] = ""
         base[other][tag] = unsent.get(tag, "")

@@ -109,6 +109,8 @@ class Loading:
     parked: set[tuple[str, str]] = field(default_factory=set)
     # Writes whose effect is unknown, with the HTTP status: judged at the end, when it is clear who was to blame.
     unsure: list[tuple[Write, int]] = field(default_factory=list)
+    # Tags whose mapping is younger than the writes that are settled: their pairs were made without them (R30).
+    unmet: frozenset[str] = frozenset()
     # Learnt of this Maximizer: whether a UDF edit moves LastModifyDate, so that a search by date finds it (R34).
     traits: dict[str, bool] = field(default_factory=dict)
 

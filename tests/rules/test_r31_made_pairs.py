@@ -105,3 +105,36 @@ def test_r31_a_pair_whose_creation_was_uncertain_has_been_seen_too(new_office: N
     (one,) = seen(made)
     assert one["mailchimp"] == one["maximizer"] >= {"REF", "POINTS", "JOB", "POSTCODE"}
     made.quiet(1)
+
+
+@pytest.mark.parametrize("side", ["mailchimp", "maximizer"])
+def test_r30_r31_a_mapping_that_is_younger_than_an_uncertain_create_still_meets(
+    new_office: NewOffice, side: str
+) -> None:
+    """The pair was made without that field: what both sides hold there differs for the first time."""
+    made = new_office(mappings=MAPPED[1:])
+    contact_id = key = None
+    if side == "mailchimp":
+        key = made.add("Ada", "Byron", "ada@lantern.test", flag="Yes", udfs={REFERENCE: "ours"})
+        made.doors["mailchimp"].faults.next("mailchimp", "drop-after", "POST list")
+    else:
+        contact_id = made.subscribe("ada@lantern.test", "Ada", "Byron", merge_fields={"REF": "theirs"})
+        made.doors["maximizer"].faults.next("maximizer", "drop-after", "AbEntryCreate")
+    with pytest.raises(Incomplete):
+        made.sync()
+    made.map(*MAPPED[0])
+    if contact_id is None:
+        member = made.by_email("ada@lantern.test")
+        assert member is not None
+        made.mailchimp.edit(member["contact_id"], {"REF": "theirs"})
+    else:
+        (key,) = made.entries("ada@lantern.test")
+        made.maximizer.edit(key, {REFERENCE: "ours"})
+    made.clock.advance(600)
+    told = made.sync()
+    told = told if told["counts"]["conflicts"] else made.sync()
+    assert told["counts"]["conflicts"] == 1
+    fields = [item for row in made.changes(told["run"]) for item in json.loads(row["fields"])["set"]]
+    assert [item["rule"] for item in fields if item["field"] == "REF"] == ["R30"]
+    assert made.merge("ada@lantern.test")["REF"] == "ours"
+    made.quiet(1)

@@ -325,7 +325,7 @@ MUTANTS = (
     Mutant(
         "R31, C16 a pair that we made has been seen",
         "load/confirm.py",
-        "if mapping.broken or mapping.one_way or tag in base[side]:",
+        "if mapping.broken or mapping.one_way or tag in loading.unmet or tag in base[side]:",
         "if True:",
         _rules("test_r31_made_pairs", "test_r31_the_first_mass_edit_of_people_that_we_made_is_refused"),
     ),
