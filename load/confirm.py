@@ -120,8 +120,9 @@ def _remember(loading: Loading, base: dict[str, Any], held: Held, side: str, row
         # Also what was not stored: else it would be sent again in every cycle (hazard C15).
         if item.field.startswith("group:"):
             value = only_paired(loading.layout.mapping(item.field), value, side)
-        base[side][item.field] = value
-        base[other][item.field] = item.seen
+        if item.field not in loading.unmet:
+            base[side][item.field] = value
+            base[other][item.field] = item.seen
         base["notes"].pop(item.field, None)
         if item.note.startswith(PLACEHOLDER):
             base["notes"][item.field] = f"{PLACEHOLDER}{value}"
