@@ -178,11 +178,11 @@ def described(row: Mapping[str, Any]) -> str:
 
 def tell_held(rows: Sequence[Mapping[str, Any]]) -> None:
     """What changed mappings make wait, and how it is let through (R30)."""
-    from flows.held import LOOK, sentence
+    from flows.held import advice, sentence
 
     if rows:
         show.heading(f"\nWaits for a person: {show.number(len(rows), 'changed mapping')} (R30)")
-        show.say(*(f"{sentence(row)}." for row in rows), f"Everything else goes on. To do: {LOOK}.")
+        show.say(*(f"{sentence(row)}." for row in rows), f"Everything else goes on. To do: {advice()}.")
 
 
 def _change(row: Mapping[Any, Any], held: Collection[str] = ()) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class RunView:
 
     def _tell_head(self) -> None:
         run = self.run
-        lasted = "" if run.finished_at is None else f", {run.finished_at - run.started_at:.1f} seconds"
+        lasted = "" if run.seconds is None else f", {run.seconds:.1f} seconds"
         show.facts(
             {
                 "Run": f"{run.id} ({run.kind}{', everything read' if run.full else ''})",

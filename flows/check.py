@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
@@ -15,12 +16,13 @@ from sqlalchemy import Engine
 from domain.commands import here, prefix, typed
 from domain.errors import Blocked, MaxchimpError, Misconfigured, Side
 from domain.facts import about
-from domain.fields import FieldMapping, MaximizerField
+from domain.fields import FieldMapping, MailchimpField, MaximizerField
 from domain.quoting import quoted
 from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG
+from domain.settings import duration_text
 from flows import outside, pair
 from flows.describe import FLAG_NAMES, Audience, address_book, find_flag, find_marker, for_people, last_part
-from flows.held import LOOK, sentence, told
+from flows.held import advice, sentence, told
 from flows.prepare import NO_GROUPS, check_identity, read_list, resolve
 from flows.services import Opener, Services, connect
 from flows.settings import Settings, unknown_names
@@ -299,7 +301,7 @@ class Check:
         with reading(self.engine) as db:
             changed = held.changed(db, self.known.id) if self.known.synced else {}
         for row in told({tag: figures for tag, figures in changed.items() if figures}):
-            yield f"{sentence(row)} (run {row['run']})", LOOK
+            yield f"{sentence(row)} (run {row['run']})", advice()
         new = [tag for tag, figures in changed.items() if not figures]
         if new:
             yield f"changed since the last sync: {', '.join(new)}; the next one is full", "look first: maxchimp plan"
@@ -318,14 +320,13 @@ class Check:
 
     def _mandatory(self) -> Findings:
         mapped = {m.mailchimp.ref.partition(".")[0] for m in self.mappings if not m.broken}
-        tags = {
-            f.tag.partition(".")[0]
-            for f in self.audience.fields
-            if f.required and f.tag != EMAIL and f.ref.partition(".")[0] not in mapped
-        }
-        if tags:
+        lacking: dict[str, MailchimpField] = {}  # of an address its first part
+        for f in self.audience.fields:
+            if f.required and f.tag != EMAIL and f.ref.partition(".")[0] not in mapped:
+                lacking.setdefault(f.tag.partition(".")[0], f)
+        if lacking:
             yield (
-                f"mandatory in Mailchimp and not mapped: {self._filled(tags)}; new members get a placeholder, "
+                f"mandatory in Mailchimp and not mapped: {self._filled(lacking)}; new members get a placeholder, "
                 "members that exist are left alone",
                 "map them, or make them optional in Mailchimp",
             )
@@ -336,14 +337,18 @@ class Check:
                 f"mandatory in Maximizer and not mapped: {', '.join(names)}; new entries may be refused",
                 "map them, or make them optional in Maximizer",
             )
-        if not tags and not names:
+        if not lacking and not names:
             yield "every mandatory field is mapped", ""
 
-    def _filled(self, tags: Iterable[str]) -> str:
+    def _filled(self, fields: Mapping[str, MailchimpField]) -> str:
         """The tags, each with the number of members that we made with a placeholder there."""
+        today, reach = date.today(), duration_text(self.known.settings.retention)
         with reading(self.engine) as db:
-            numbers = {tag: changes.placeholders(db, self.known.id, tag) for tag in sorted(tags)}
-        return ", ".join(f"{tag} ({number} filled so far)" if number else tag for tag, number in numbers.items())
+            numbers = {
+                tag: changes.placeholders(db, self.known.id, field.tag, field.placeholder(today))
+                for tag, field in sorted(fields.items())
+            }
+        return ", ".join(f"{tag} ({number} filled in {reach})" if number else tag for tag, number in numbers.items())
 
     # ---------------------------------------------------------------- Mailchimp's own rules
 

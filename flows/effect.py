@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Engine
 
+from domain.commands import here
 from domain.fields import FieldMapping
 from domain.records import cells
 from domain.settings import SyncSettings
@@ -43,7 +44,7 @@ class Effect:
     says: str
 
     def to_json(self) -> dict[str, Any]:
-        return {**self.__dict__, "look": "maxchimp plan"}
+        return {**self.__dict__, "look": here("maxchimp plan")}
 
 
 @dataclass(frozen=True)
@@ -165,8 +166,7 @@ def _effect(engine: Engine, connection: Connection, mailchimp: int | None, maxim
     read = [r for r in runs.latest(engine, connection.id, 100) if r.kind in ("sync", "backfill")]
     last = next((r for r in read if r.state in ("done", "partial")), None)
     if last is None or not connection.synced:
-        return Effect(mailchimp, maximizer, None, None, f"{told[0].upper()}{told[1:]} {LOOK}.")
+        return Effect(mailchimp, maximizer, None, None, here(f"{told[0].upper()}{told[1:]} {LOOK}."))
     at = f"{datetime.fromtimestamp(last.started_at, UTC):%Y-%m-%d %H:%M} UTC"
-    return Effect(
-        mailchimp, maximizer, last.id, last.started_at, f"By what was read at {at} (run {last.id}), {told} {LOOK}."
-    )
+    says = here(f"By what was read at {at} (run {last.id}), {told} {LOOK}.")
+    return Effect(mailchimp, maximizer, last.id, last.started_at, says)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from domain import records
 from domain.changeset import ChangeSet
+from domain.commands import here
 from domain.fields import FieldMapping
 from domain.records import PLACEHOLDER, Layout
 from domain.values import labelled
@@ -64,7 +65,7 @@ def rows_of(
                 "seen_maximizer": _label(mapping, "maximizer", seen["maximizer"].get(tag)),
                 "origin": _origin(mapping, str(seen["notes"].get(tag) or "")),
                 "problem": mapping.broken or problems.get(tag, ""),
-                "next": _next(forecast, person, tag, mapping) or (WAITS if tag in held else ""),
+                "next": _next(forecast, person, tag, mapping) or (here(WAITS) if tag in held else ""),
             }
         )
     return tuple(rows)

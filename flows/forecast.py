@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from domain.commands import here
 from domain.errors import Blocked
 from domain.records import Layout
 from flows.explain import OWN, Verdict
@@ -86,7 +87,7 @@ class Forecast:
 def halted(engine: Engine, connection: Connection) -> Halt | None:
     """What the store knows that keeps every run from writing: a held first sync, a guard that stopped the last run."""
     if not connection.synced:
-        remedy = "look at it with: maxchimp plan; then let it pass with: maxchimp sync --yes"
+        remedy = here("look at it with: maxchimp plan; then let it pass with: maxchimp sync --yes")
         return Halt("first-sync", "the first sync of the connection has not been let through", remedy)
     ended = [run for run in runs.latest(engine, connection.id, 5) if run.kind != "report" and run.state != "running"]
     told = ended[0].facts.get("blocked") or {} if ended and ended[0].state == "blocked" else {}
@@ -118,14 +119,14 @@ def sentences(told: Forecast, person: Person, verdict: Verdict, layout: Layout |
         done.insert(0, "After that, as things are now:")
     if not told.whole:
         done.append("Not everybody who could be this person was asked for: `maxchimp plan` looks at all of them.")
-    return lines + done
+    return [here(line) for line in lines + done]
 
 
 def beyond(scheduled: Forecast, full: Forecast, person: Person, layout: Layout) -> list[str]:
     """What a full run would do that the scheduled one leaves: some things only a look at everybody may conclude."""
     more = replace(full, steps=tuple(step for step in full.steps if step not in scheduled.steps))
     return [
-        f"Only in a full run (maxchimp backfill): {line}"
+        here(f"Only in a full run (maxchimp backfill): {line}")
         for line in [*(_paired(more, person) if full.pairs != scheduled.pairs else []),
                      *(_sentence(step, person, layout) for step in more.steps)]
     ]  # fmt: skip

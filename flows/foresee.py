@@ -70,7 +70,8 @@ def _identify(engine: Engine, connection: Connection, services: Services, now: C
 
 
 def _unseen(refusal: Blocked) -> Verdict:
-    return Verdict("partly", "Linked; how things stand cannot be looked at now.", f"{refusal.remedy}.", "R43")
+    rule = "R36" if refusal.reason == pair.TAKEN else "R43"
+    return Verdict("partly", "Linked; how things stand cannot be looked at now.", f"{refusal.remedy}.", rule)
 
 
 def told(
@@ -116,7 +117,7 @@ def explained(
     *,
     now: Callable[[], float] = time.time,
 ) -> Explanation:
-    """One person with fields and future; a service that does not answer leaves these out."""
+    """One person with fields and future; a member that could not be read leaves these out."""
     layout = prepared.layout
     verdict = why(person, connection, layout.flag_yes, layout.flag_no)
     done = tuple(history(engine, connection, person))

@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from flows.held import LOOK, sentence
+from domain.facts import about
+from flows.held import advice, sentence
 from storage import connections
 from storage.connections import Connection
 
@@ -66,7 +67,10 @@ def _news(found: Connection, failures: int, sentence: str | None) -> tuple[str, 
 def waiting(name: str, held: Sequence[Mapping[str, Any]], run_id: int) -> News | None:
     """What people are told of changed mappings that this run was the first to hold back (R30), None for nothing."""
     new = [sentence(row) for row in held if row["since"] == run_id]
-    return _made(name, "waiting", "\n".join([f"{line}." for line in new] + [f"To do: {LOOK}."])) if new else None
+    if not new:
+        return None
+    with about(connection=name):
+        return _made(name, "waiting", "\n".join([*(f"{line}." for line in new), f"To do: {advice()}."]))
 
 
 def unknown(name: str, sentence: str) -> News:

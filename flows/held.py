@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from domain.changeset import ChangeSet
+from domain.commands import here
 from domain.settings import SyncSettings
 from storage.held import Held
 from transform.held import SIDES, to_hold
 
-LOOK = "look at it with: maxchimp plan; then let it pass with: maxchimp sync --yes, or map it anew"
 NOUNS = {"mailchimp": ("member", "members"), "maximizer": ("entry", "entries")}
 
 
@@ -43,6 +43,11 @@ def told(waits: Mapping[str, Held | None]) -> list[dict[str, Any]]:
     """What waits, a row per field; a field that was not counted yet has no figures."""
     none = dict.fromkeys(Held.__dataclass_fields__)
     return [{"field": tag, **(asdict(held) if held else none)} for tag, held in waits.items()]
+
+
+def advice() -> str:
+    """What a person does about it."""
+    return here("look at it with: maxchimp plan; then let it pass with: maxchimp sync --yes, or map it anew")
 
 
 def writes(rows: Sequence[Mapping[str, Any]]) -> int:

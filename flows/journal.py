@@ -12,7 +12,7 @@ from sqlalchemy import Connection as Database
 
 from domain.changeset import BOTH_EDITED, EDITED, FIRST_MEETING
 from domain.commands import here, released
-from flows.held import LOOK, sentence
+from flows.held import advice, sentence
 from storage import links, parking
 
 log = logging.getLogger("maxchimp.cycle")
@@ -75,9 +75,9 @@ def _held(rows: Sequence[Mapping[str, Any]], run_id: int) -> Iterator[Line]:
     for row in rows:
         if row["run"] in (run_id, None):
             facts = {name: row[name] for name in ("field", "mailchimp", "maximizer", "links")}
-            yield Line(
-                f"{sentence(row)} (R30). To do: {LOOK}.", {**facts, "rule": "R30", "remedy": LOOK, "waits": True}
-            )
+            remedy = advice()
+            text = f"{sentence(row)} (R30). To do: {remedy}."
+            yield Line(text, {**facts, "rule": "R30", "remedy": remedy, "waits": True})
 
 
 def _waiting(rows: pd.DataFrame, known: dict[str, int]) -> Iterator[Line]:

@@ -16,7 +16,7 @@ from clients.session import SENDS, Session, check_url
 from domain.commands import prefix
 from domain.errors import Misconfigured, Side
 from flows import kept, outside
-from flows.settings import Settings, unknown_names
+from flows.settings import Settings, unknown_names, variable
 
 EXAMPLES = {
     "mailchimp_url": "take it out, or give an address such as https://us6.api.mailchimp.com/3.0",
@@ -78,7 +78,8 @@ def connect(
 
 def _how_to_set(missing: Sequence[str], settings: Settings) -> str:
     """Why something may be missing: a name with a typing error, or a stored value that cannot be read."""
-    meant = [f"{one.name} ({one.place}) is no setting" for one in unknown_names() if one.meant in missing]
+    wanted = {*missing, *(name.replace(outside.PREFIX, prefix(settings.connection), 1) for name in missing)}
+    meant = [f"{one.name} ({one.place}) is no setting" for one in unknown_names() if one.meant in wanted]
     stored = [
         f"{name} is kept in the store (table credential), under another MAXCHIMP_SECRET_KEY"
         for name in kept.unreadable(settings)
@@ -88,16 +89,14 @@ def _how_to_set(missing: Sequence[str], settings: Settings) -> str:
 
 def _check_addresses(settings: Settings) -> None:
     """Misconfigured names the variable of an address that cannot be one (hazards S16)."""
-    own = outside.own(settings.connection)
     for name, example in EXAMPLES.items():
         address = getattr(settings, name)
-        start = prefix(settings.connection) if name in own else outside.PREFIX
         try:
             if address:
                 check_url(base_of(address)[0] if name == "maximizer_url" else address)
         except Misconfigured as problem:
-            variable = outside.named(start + name.upper())
-            raise Misconfigured(f"{variable} cannot be used: {problem.message}", remedy=example) from None
+            named = outside.named(variable(settings.connection, name))
+            raise Misconfigured(f"{named} cannot be used: {problem.message}", remedy=example) from None
 
 
 def mailchimp_of(settings: Settings, **make: Any) -> Mailchimp:

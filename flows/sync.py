@@ -203,12 +203,18 @@ def markdown(told: dict[str, Any], facts: dict[str, Any]) -> str:
         f"# Run {told['run']}: {told['kind']}, {told['state']}",
         Redact().clean(told["reason"] or ""),
         "\n".join(f"- {sentence_of(row)}" for row in told.get("held", ())),
-        "Nothing was written. It would have been:" if only_planned(told) else "",
+        _unwritten(told),
         _table(("", "read", *names, "requests"), rows),
         _table(("what else", "records or values"), rest),
         _table(("stage", "seconds"), list(facts.get("stages", {}).items())),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _unwritten(told: dict[str, Any]) -> str:
+    if not only_planned(told):
+        return ""
+    return "Nothing was written." + (" It would have been:" if told["planned"] else "")
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain.errors import Incomplete
+from domain.errors import MaxchimpError
 from flows.launch import at_home, prefect_api
 
 log = logging.getLogger("maxchimp.flows")
@@ -24,7 +24,7 @@ def next_run(home: Path, connection: str) -> Upcoming:
     """Ask the Prefect server that commands use: that of PREFECT_API_URL, else of the ``serve`` of this machine."""
     try:
         api = prefect_api(home)
-    except Incomplete:
+    except MaxchimpError:
         return Upcoming(asked=False)
     if not api:
         return Upcoming()

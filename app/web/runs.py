@@ -137,6 +137,7 @@ def _planned(site: Site, result: dict[str, Any]) -> dict[str, Any] | None:
         "parked_total": number,
         "findings": [row | {"problem": described(row)} for row in view.notes.get("findings", [])],
         "held": [sentence(row) for row in view.held],
+        "remedy": view.run.facts.get("blocked", {}).get("remedy", ""),
     }
 
 

@@ -296,6 +296,9 @@ def test_what_a_mapping_says_can_be_done_as_it_stands(northern: Desk) -> None:
     assert all_named(northern.bad("map", "add", "REF", "Position", *NORTH, code=2)) == [
         ["map", "list", "--connection", "north"]
     ]
+    told = northern.good("map", "add", "REF", "Marketing\\Reference", "--json", *NORTH).json
+    for text in (told["next_cycle"]["look"], told["next_cycle"]["says"], northern.good("check", *NORTH).out):
+        assert all_named(text)
     assert all_named(northern.bad("settings", "set", "interval", *NORTH, code=2))
     assert all_named(northern.bad("settings", "set", "interval=1s", *NORTH, code=2))
 

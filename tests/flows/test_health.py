@@ -78,7 +78,7 @@ def test_r30_a_changed_mapping_that_waits_is_told_once() -> None:
     assert news.event in health.EVENTS
     assert news.subject == "maxchimp: north waiting"
     assert "REF waits: its changed mapping would write to 30 entries in Maximizer, of 40 linked people." in news.body
+    assert "maxchimp sync --connection north --yes" in news.body
     assert "JOB" not in news.body
-    assert "maxchimp sync --yes" in news.body
     assert health.waiting("north", held, 8) is None
     assert health.waiting("north", [], 7) is None

@@ -239,7 +239,12 @@ def test_r54_check_warns_of_what_will_surprise(new_office: NewOffice) -> None:
     for name in ("ada", "eve"):
         made.add(name, "Byron", f"{name}@lantern.test", flag="Yes")
     made.sync()
-    assert "not mapped: PLAN (2 filled so far), POINTS (2 filled so far), REF (2 filled so far);" in warnings(made)
+    assert "not mapped: PLAN (2 filled in 30d), POINTS (2 filled in 30d), REF (2 filled in 30d);" in warnings(made)
+    made.map("REF", REF)
+    made.maximizer.edit(made.add("Cleo", "Byron", "cleo@lantern.test", flag="Yes"), {REF: "true"})
+    made.sync()
+    made.unmap("REF")
+    assert "POINTS (3 filled in 30d), REF (2 filled in 30d);" in warnings(made)  # a true value is no placeholder
     audience = made.mailchimp.audiences[made.list_id]
     audience.double_optin = audience.marketing_permissions = True
     said = warnings(made)
