@@ -13,8 +13,8 @@ from sqlalchemy import Connection as Database
 from sqlalchemy import Engine
 
 from domain import records
-from domain.commands import prefix
 from domain.errors import Blocked, Refused
+from domain.facts import about
 from domain.quoting import quoted
 from flows.services import Services
 from storage import claims, connections, leases
@@ -59,11 +59,11 @@ def look(engine: Engine, name: str, services: Services, wanted: Sequence[Wanted]
     for one, claim in alike:
         if _shows_people_of(engine, claim, services):
             way = _leave(engine, name, [(one, claim)])
-            raise Blocked(
-                TAKEN,
+            raise _blocked(
+                name,
                 f"the Address Book {quoted(one.name)} holds the people of the connection {quoted(claim.connection)}: "
                 f"it is the same one under another address, or a copy",
-                remedy=f"a copy needs a store of its own (MAXCHIMP_DATABASE_URL); {way}",
+                f"a copy needs a store of its own (MAXCHIMP_DATABASE_URL); {way}",
             )
 
 
@@ -76,7 +76,9 @@ def take(db: Database, connection: Connection, wanted: Sequence[Wanted], now: fl
 
 def choose_book(engine: Engine, connection: Connection, book: Wanted, *, another: bool, now: Clock) -> None:
     """Have this Address Book; all links end when it is ``another`` one than before (R39)."""
-    with _choosing(engine, connection, another, now) as db:
+    with reading(engine) as db:
+        had = claims.keys_of(db, connection.id, "book")
+    with _choosing(engine, connection, another or bool(had and had.isdisjoint(book.keys)), now) as db:
         take(db, connection, [book], now())
         if another:
             connections.end_links(db, connection.id, "another Address Book was chosen")
@@ -96,9 +98,9 @@ def choose_list(
 
 
 @contextmanager
-def _choosing(engine: Engine, connection: Connection, another: bool, now: Clock) -> Iterator[Database]:
+def _choosing(engine: Engine, connection: Connection, given_up: bool, now: Clock) -> Iterator[Database]:
     """One transaction; LeaseHeld while a run still works on the list or Address Book that is given up."""
-    if not another:
+    if not given_up:
         with begin(engine) as db:
             yield db
         return
@@ -133,11 +135,11 @@ def _taken(engine: Engine, name: str, met: Sequence[Met], now: float) -> Blocked
     known = [(one, claim) for one, claim in met if claim.key in one.keys]
     if not known:
         (one, claim), *_ = met
-        return Blocked(
-            TAKEN,
+        return _blocked(
+            name,
             f"the Address Book {quoted(one.name)} may be that of the connection {quoted(claim.connection)}, "
             f"whose server an older version did not note",
-            remedy=f"run once: maxchimp setup --connection {claim.connection}; or: {_removal(engine, name, met)}",
+            f"run once: maxchimp setup --connection {claim.connection}; or: {_removal(engine, name, met)}",
         )
     whose: dict[str, list[Wanted]] = {}
     for one, claim in known:
@@ -148,16 +150,22 @@ def _taken(engine: Engine, name: str, met: Sequence[Met], now: float) -> Blocked
         go = "goes with the connection" if len(what) == 1 else "go with the connection"
         told.append(f"{names} {go} {quoted(other)} already{_in_use(engine, other, now)}")
     message = f"{', '.join(told)}; two connections of one pair make everybody twice"
-    return Blocked(TAKEN, message, remedy=_leave(engine, name, known))
+    return _blocked(name, message, _leave(engine, name, known))
+
+
+def _blocked(name: str, message: str, remedy: str) -> Blocked:
+    """What is advised is for this connection, also where it is not at work yet."""
+    with about(connection=name):
+        return Blocked(TAKEN, message, remedy=remedy)
 
 
 def _leave(engine: Engine, name: str, met: Sequence[Met]) -> str:
     """What the connection can do instead."""
     is_there = connections.find(engine, name) is not None
     ways = {
-        "list": f"choose another list: maxchimp setup{_named(name)} --list LIST_ID",
-        "book": f"sign in to another Address Book ({_setting(name)}), "
-        f"then: maxchimp setup{_named(name)}{' --new-address-book' if is_there else ''}",
+        "list": "choose another list: maxchimp setup --list LIST_ID",
+        "book": "sign in to another Address Book (MAXCHIMP_MAXIMIZER_DATABASE), "
+        f"then: maxchimp setup{' --new-address-book --yes' if is_there else ''}",
     }
     return f"{'; '.join(ways[one.kind] for one, _ in met)}; or: {_removal(engine, name, met)}"
 
@@ -172,11 +180,3 @@ def _in_use(engine: Engine, name: str, now: float) -> str:
     found = connections.find(engine, name)
     held = leases.held_by(engine, found.id, lambda: now) if found else None
     return f" (in use now by {held[0]})" if held else ""
-
-
-def _named(name: str) -> str:
-    return "" if name == "default" else f" --connection {name}"
-
-
-def _setting(name: str) -> str:
-    return f"{'MAXCHIMP_' if name == 'default' else prefix(name)}MAXIMIZER_DATABASE"

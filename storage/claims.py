@@ -72,6 +72,12 @@ def take(db: Connection, connection_id: int, wanted: Wanted, now: float) -> list
     return rivals(db, connection_id, wanted)
 
 
+def keys_of(db: Connection, connection_id: int, kind: Kind) -> frozenset[str]:
+    """What a connection has of this kind, by key."""
+    mine = (claim.c.connection_id == connection_id) & (claim.c.kind == kind)
+    return frozenset(db.execute(select(claim.c.key).where(mine)).scalars())
+
+
 def rivals(db: Connection, connection_id: int | None, wanted: Wanted) -> list[Claim]:
     """Claims of other connections to this list or Address Book; behind them those to one that may be it."""
     keys = {*wanted.keys, unplaced(wanted.book)} if wanted.kind == "book" else wanted.keys

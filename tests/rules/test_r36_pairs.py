@@ -387,3 +387,14 @@ def test_r36_two_at_once_without_claims_make_nobody_twice(either: Office) -> Non
     (winner,) = set(cycles) - {loser}
     assert f"'{winner}'" in refusal.message
     assert entries(either) == 6
+
+
+def test_r36_an_address_book_of_the_same_name_elsewhere_is_taken_under_the_lease_too(first: Office) -> None:
+    """The server that is left is free for another connection: not while a run works there."""
+    far = elsewhere(first)
+    far.name, far.witnessing = first.name, False
+    far.settings = far.settings.model_copy(update={"connection": first.name})
+    cycle = first.cycle()
+    with cycle.leased(), pytest.raises(LeaseHeld):
+        far.setup()
+    far.setup()
