@@ -22,12 +22,12 @@ from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG
 from domain.settings import duration_text
 from flows import outside, pair
 from flows.describe import FLAG_NAMES, Audience, address_book, find_flag, find_marker, for_people, last_part
-from flows.held import advice, sentence, told
+from flows.held import advice, sentence, told, unmet
 from flows.prepare import NO_GROUPS, check_identity, read_list, resolve
 from flows.services import Opener, Services, connect
 from flows.settings import Settings, unknown_names
 from flows.setup import account_summary, check_web_url
-from storage import changes, connections, held, leases, schema
+from storage import changes, connections, leases, schema
 from storage.connections import Connection
 from storage.engine import reading
 
@@ -299,7 +299,7 @@ class Check:
     def _changed(self) -> Findings:
         """What waits for a person, and what the next sync takes in (R30)."""
         with reading(self.engine) as db:
-            changed = held.changed(db, self.known.id) if self.known.synced else {}
+            changed = unmet(db, self.known.id, self.mappings).changed if self.known.synced else {}
         for row in told({tag: figures for tag, figures in changed.items() if figures}):
             yield f"{sentence(row)} (run {row['run']})", advice()
         new = [tag for tag, figures in changed.items() if not figures]

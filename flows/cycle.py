@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, Literal
 
 import pandas as pd
@@ -27,8 +27,8 @@ from extract.reading import Reading
 from flows import journal, pair, tally
 from flows.apply import apply, plan_notes, store_plan
 from flows.extracting import counted, read_both, read_others, shrunk
-from flows.gather import Gathered, blanked, gather
-from flows.held import judged, told, writes
+from flows.gather import Gathered, blanked, gather_for, policy_of, run_day
+from flows.held import judged, told, unmet, writes
 from flows.judging import first_sync, judge_both, judge_plan, refusal, warm_up_checks
 from flows.prepare import Prepared, check_address_book, check_identity, prepare
 from flows.result import no_counts
@@ -159,15 +159,18 @@ class Cycle:
                 assert found is not None
                 self.connection = found
                 self.full = self.asked.full or self.asked.kind == "backfill" or bool(found.full_reason)
-                with reading(self.engine) as db:
-                    # Who looks at what waits, or lets it pass, has to see every pair (R30).
-                    self.full = self.full or (self.looked_at and bool(held.waiting(db, found.id)))
+                # Who looks at what waits, or lets it pass, has to see every pair (R30).
+                self.full = self.full or (self.looked_at and self._something_waits())
                 self.run_id = runs.start(self.engine, self.connection.id, self.asked.kind, self.full, self.now())
                 with about(connection=self.connection.name, run=self.run_id):
                     yield
         finally:
             self.services.permit.withdraw()
             self.lease.release()
+
+    def _something_waits(self) -> bool:
+        with reading(self.engine) as db:
+            return bool(held.waiting(db, self.connection.id))
 
     @property
     def looked_at(self) -> bool:
@@ -182,7 +185,7 @@ class Cycle:
 
     def prepare(self) -> None:
         """The identity of both sides, which are this connection's alone; both schemas and the mappings as they are."""
-        self.today: date = datetime.fromtimestamp(self.now(), UTC).astimezone().date()
+        self.today: date = run_day(self.now())
         session = check_identity(self.connection, self.services)
         self._keep_the_pair(pair.both(self.connection, self.services, session))
         self.prepared: Prepared = prepare(self.engine, self.connection, self.services)
@@ -191,10 +194,7 @@ class Cycle:
         self.facts["broken_mappings"] = list(self.prepared.broken)
         self.full = self.full or self.prepared.changed
         with reading(self.engine) as db:
-            changed = held.changed(db, self.connection.id)
-            self.new_options = held.new_options(db, self.connection.id)
-        sound = {mapping.tag for mapping in self.prepared.layout.fields if not mapping.broken}
-        self.changed = {tag: figures for tag, figures in changed.items() if tag in sound}
+            self.unmet = unmet(db, self.connection.id, self.prepared.layout.fields)
 
     def _keep_the_pair(self, wanted: list[Wanted]) -> None:
         """List and Address Book are no other connection's (R36), nor what the settings lead to now."""
@@ -211,7 +211,7 @@ class Cycle:
             connection_id=self.connection.id,
             run_id=self.run_id,
             list_id=self.connection.list_id,
-            layout=without_options(self.prepared.layout, self.new_options),
+            layout=without_options(self.prepared.layout, self.unmet.options),
             required=self.prepared.required,
             mailchimp=self.services.mailchimp,
             maximizer=self.services.maximizer,
@@ -221,7 +221,7 @@ class Cycle:
             now=self.now,
             parallel=self.parallel,
             stop=self.stop,
-            unmet=frozenset(self.changed),
+            unmet=frozenset(self.unmet.changed),
         )
         with reading(self.engine) as db:
             unsettled = changes.open_changes(db, self.connection.id)["run_id"].unique().tolist()
@@ -274,38 +274,26 @@ class Cycle:
 
     def _look(self) -> None:
         """What there is to decide about, and by which rules; nothing is set aside yet."""
-        settings, layout = self.connection.settings, self.prepared.layout
         gathered = self._gathered()
-        if doubtful := blanked(gathered.inputs, layout):
+        if doubtful := blanked(gathered.inputs, self.prepared.layout):
             counterparts.entries_by_id(self.reading, doubtful)
             gathered = self._gathered()
         self.inputs = gathered.inputs
         self.untouched, self.active = gathered.untouched, gathered.active
-        self.policy = Policy(
-            layout=layout,
-            settings=settings,
-            today=self.today,
+        self.policy = policy_of(
+            self.connection,
+            self.prepared,
+            self.unmet,
+            self.today,
             full=self.full,
             members_complete=self.members.complete,
             entries_complete=self.entries.complete,
-            mailchimp_cursor=self.connection.mailchimp_cursor,
-            unmapped_required=self.prepared.unmapped_required,
-            changed=frozenset(self.changed),
         )
         self.set_aside, self.noted = empty(PARKED), empty(FINDING)
 
     def _gathered(self) -> Gathered:
         with reading(self.engine) as db:
-            return gather(
-                db,
-                self.connection.id,
-                self.run_id,
-                self.prepared.layout,
-                self.resting,
-                full=self.full,
-                every=self.prepared.changed or (self.full and bool(self.changed)),
-                again=self.prepared.changed and bool(self.connection.fingerprint),
-            )
+            return gather_for(db, self.connection, self.run_id, self.prepared, self.unmet, self.resting, full=self.full)
 
     def decide(self) -> None:
         """Match, compare, rules, defaults: the ChangeSet, without what changed mappings make wait (R30)."""
@@ -317,7 +305,7 @@ class Cycle:
                 self.facts.setdefault("let_through", []).extend(f"changed mapping of {tag}" for tag in self.waits)
                 self.waits = {}
         if self.waits or not self.full:
-            self.policy = meanwhile(self.policy, self.waits, self.new_options)
+            self.policy = meanwhile(self.policy, self.waits, self.unmet.options)
             self.decided = self._decided(self.policy)
         self.loading.layout = self.policy.layout
         # A plan shows also what waits, so that a person can let it pass.
@@ -327,7 +315,7 @@ class Cycle:
     @property
     def _to_judge(self) -> dict[str, Held | None]:
         """Changed mappings; of a first sync none, which asks as a whole."""
-        return self.changed if self.connection.synced else {}
+        return self.unmet.changed if self.connection.synced else {}
 
     def _judged(self, decided: ChangeSet, *, complete: bool) -> dict[str, Held | None]:
         settings = self.connection.settings
@@ -392,7 +380,7 @@ class Cycle:
             self.lease.check(db)
             apply(db, self.run_id, self.connection.id, self.decided, self.now())
             connections.update(db, self.connection.id, synced=True)
-            held.settle(db, self.connection.id, self.changed.keys() - self.waits.keys(), self.waits)
+            held.settle(db, self.connection.id, self.unmet.changed.keys() - self.waits.keys(), self.waits)
         self.applied = True
         total, done = len(self.decided.changes), 0
 

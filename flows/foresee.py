@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, cast
 
 import pandas as pd
@@ -28,18 +28,19 @@ from flows.explain import Explanation, Verdict, history, matched, why
 from flows.extracting import read_both, read_others
 from flows.fieldwise import rows_of, wide
 from flows.forecast import Forecast, Halt, Step, Wait, beyond, halted, sentences, sharpened
-from flows.gather import gather
+from flows.gather import gather_for, policy_of, run_day
+from flows.held import Unmet, unmet
 from flows.judging import set_aside
 from flows.neighbours import Neighbours, neighbours
 from flows.person import Person, Row, find, remembered
 from flows.prepare import Prepared, check_identity, prepare
 from flows.services import Services
-from storage import changes, held, links
+from storage import changes, links
 from storage.connections import Connection
 from storage.engine import reading
 from storage.scratch import part_of
 from transform.decide import decide
-from transform.held import NewOptions, meanwhile
+from transform.held import meanwhile
 
 RUNS = {False: 1, True: 2}  # of the copy in memory: one that follows what changed, one that compares everything
 
@@ -150,22 +151,17 @@ def look(
     around = neighbours(engine, connection, services, prepared.layout, person)
     with reading(engine) as db:
         left = changes.open_changes(db, connection.id)
-        sound = {mapping.tag for mapping in prepared.layout.fields if not mapping.broken}
-        changed = {tag: found is not None for tag, found in held.changed(db, connection.id).items() if tag in sound}
-        options = held.new_options(db, connection.id)
+        waiting_for = unmet(db, connection.id, prepared.layout.fields)
     near = left["contact_id"].isin([*around.members]) | left["entry_id"].isin([*around.entries])
-    today = datetime.fromtimestamp(now(), UTC).astimezone().date()
     halt = halted(engine, connection)
-    return Look(engine, connection, services, person, prepared, around, left[near], today, halt, changed, options)
+    return Look(engine, connection, services, person, prepared, around, left[near], run_day(now()), halt, waiting_for)
 
 
 @dataclass
 class Look:
     """One person, everybody around them, and what a run would decide about them all.
 
-    ``left``: writes about these people without a clear answer. ``changed``: mappings that no run has taken in, and
-    whether the last full one made them wait; ``options``: new ones (R30). Nothing is read or asked any more but our own
-    store.
+    ``left``: writes about these people without a clear answer. Nothing is read or asked any more but our own store.
     """
 
     engine: Engine
@@ -177,8 +173,7 @@ class Look:
     left: pd.DataFrame
     today: date
     halt: Halt | None
-    changed: dict[str, bool]
-    options: NewOptions
+    unmet: Unmet
     stored: list[Row] = field(default_factory=list)
     decided: dict[bool, ChangeSet] = field(default_factory=dict)
 
@@ -211,15 +206,14 @@ class Look:
                 self._read(copy, run, full=full)
             with reading(copy) as db:
                 gathered = {
-                    full: gather(
+                    full: gather_for(
                         db,
-                        connection.id,
+                        connection,
                         run,
-                        prepared.layout,
+                        prepared,
+                        self.unmet,
                         frozenset({*self.left["contact_id"], *self.left["entry_id"]} - {""}),
                         full=full,
-                        every=prepared.changed or (full and bool(self.changed)),
-                        again=prepared.changed and bool(connection.fingerprint),
                     )
                     for full, run in RUNS.items()
                 }
@@ -258,18 +252,10 @@ class Look:
         return set_aside(inputs, failed)
 
     def _policy(self, full: bool) -> Policy:
-        policy = Policy(
-            layout=self.prepared.layout,
-            settings=self.connection.settings,
-            today=self.today,
-            full=full,
-            mailchimp_cursor=self.connection.mailchimp_cursor,
-            unmapped_required=self.prepared.unmapped_required,
-            changed=frozenset(self.changed),
-        )
+        policy = policy_of(self.connection, self.prepared, self.unmet, self.today, full=full)
         # Only a full run judges a changed mapping, and by everybody: what waited in the last one is taken to wait.
-        waits = {tag for tag, held_back in self.changed.items() if held_back or not full}
-        return meanwhile(policy, waits if self.connection.synced else (), self.options)
+        waits = {tag for tag, figures in self.unmet.changed.items() if figures or not full}
+        return meanwhile(policy, waits if self.connection.synced else (), self.unmet.options)
 
     def fields(self, forecast: Forecast) -> tuple[Row, ...]:
         """One row per mapped field: both values now and when last seen, whose value it is, what is wrong with it."""

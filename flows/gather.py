@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 import pandas as pd
 from sqlalchemy import Connection as Database
 
 from domain import records
-from domain.changeset import READDRESSED, Inputs
+from domain.changeset import READDRESSED, Inputs, Policy
 from domain.frames import aligned, among
 from domain.records import KEY, Layout
 from domain.values import address_key
+from flows.held import Unmet
+from flows.prepare import Prepared
 from storage import links, parking, snapshots
+from storage.connections import Connection
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,51 @@ class Gathered:
     inputs: Inputs
     untouched: int
     active: int
+
+
+def run_day(now: float) -> date:
+    """The date of a run that begins now (UTC epoch seconds), where this machine stands."""
+    return datetime.fromtimestamp(now, UTC).astimezone().date()
+
+
+def policy_of(
+    connection: Connection,
+    prepared: Prepared,
+    unmet: Unmet,
+    today: date,
+    *,
+    full: bool,
+    members_complete: bool = True,
+    entries_complete: bool = True,
+) -> Policy:
+    """By what a run decides while no changed mapping waits."""
+    return Policy(
+        layout=prepared.layout,
+        settings=connection.settings,
+        today=today,
+        full=full,
+        members_complete=members_complete,
+        entries_complete=entries_complete,
+        mailchimp_cursor=connection.mailchimp_cursor,
+        unmapped_required=prepared.unmapped_required,
+        changed=frozenset(unmet.changed),
+    )
+
+
+def gather_for(
+    db: Database,
+    connection: Connection,
+    run_id: int,
+    prepared: Prepared,
+    unmet: Unmet,
+    resting: frozenset[str],
+    *,
+    full: bool,
+) -> Gathered:
+    """Inputs of a run with these mappings: every pair when one changed; what was refused under others again."""
+    every = prepared.changed or (full and bool(unmet.changed))
+    again = prepared.changed and bool(connection.fingerprint)
+    return gather(db, connection.id, run_id, prepared.layout, resting, full=full, every=every, again=again)
 
 
 def gather(

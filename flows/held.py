@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from sqlalchemy import Connection as Database
 
 from domain.changeset import ChangeSet
 from domain.commands import here
+from domain.fields import FieldMapping
 from domain.settings import SyncSettings
+from storage import held
 from storage.held import Held
-from transform.held import SIDES, to_hold
+from transform.held import SIDES, NewOptions, to_hold
 
 NOUNS = {"mailchimp": ("member", "members"), "maximizer": ("entry", "entries")}
+
+
+@dataclass(frozen=True)
+class Unmet:
+    """Sound mappings that no run has taken in yet, and new options (R30). ``changed``: None for one never judged."""
+
+    changed: dict[str, Held | None]
+    options: NewOptions
+
+
+def unmet(db: Database, connection_id: int, mappings: Iterable[FieldMapping]) -> Unmet:
+    sound = {mapping.tag for mapping in mappings if not mapping.broken}
+    changed = held.changed(db, connection_id)
+    known = {tag: figures for tag, figures in changed.items() if tag in sound}
+    return Unmet(known, held.new_options(db, connection_id))
 
 
 def judged(
@@ -42,7 +61,7 @@ def _since(before: Held | None, run_id: int) -> int:
 def told(waits: Mapping[str, Held | None]) -> list[dict[str, Any]]:
     """What waits, a row per field; a field that was not counted yet has no figures."""
     none = dict.fromkeys(Held.__dataclass_fields__)
-    return [{"field": tag, **(asdict(held) if held else none)} for tag, held in waits.items()]
+    return [{"field": tag, **(asdict(figures) if figures else none)} for tag, figures in waits.items()]
 
 
 def advice() -> str:
