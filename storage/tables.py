@@ -22,6 +22,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
     UniqueConstraint,
     text,
 )
@@ -42,6 +43,16 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 
 def _connection_id() -> Column[int]:
     return Column("connection_id", Id, ForeignKey("connection.id"), nullable=False)
+
+
+_NOT_ENDED = "state <> 'ended'"  # of links
+_OPEN = "state IN ('sent', 'ambiguous', 'held')"  # of changes
+
+
+def _partial(name: str, *columns: str | TextClause, where: str, unique: bool = False) -> Index:
+    """An index over some rows, on both databases."""
+    condition = text(where)
+    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
 
 
 connection = Table(
@@ -116,20 +127,9 @@ run = Table(
     CheckConstraint("state IN ('running', 'planned', 'done', 'partial', 'blocked', 'failed')", name="state"),
     Index("ix_run_connection_id_id", "connection_id", "id"),
     Index("ix_run_started_at", "connection_id", "started_at"),
-    Index(
-        "ix_run_running",
-        "connection_id",
-        sqlite_where=text("state = 'running'"),
-        postgresql_where=text("state = 'running'"),
-    ),
+    _partial("ix_run_running", "connection_id", where="state = 'running'"),
     # Full runs are few among many: the last ones are found without walking through all between them.
-    Index(
-        "ix_run_whole",
-        "connection_id",
-        "id",
-        sqlite_where=text("\"full\" AND state IN ('done', 'partial')"),
-        postgresql_where=text("\"full\" AND state IN ('done', 'partial')"),
-    ),
+    _partial("ix_run_whole", "connection_id", "id", where="\"full\" AND state IN ('done', 'partial')"),
 )
 
 # Staged rows of one side in one run. ``fields``: JSON object tag -> canonical text, absent = unknown (R29).
@@ -199,71 +199,17 @@ link = Table(
     CheckConstraint("state IN ('active', 'left', 'ended')", name="state"),
     Index("ix_link_unique_email_id", "connection_id", "unique_email_id"),
     # Serve the questions "who holds this address?", "what was this member linked with?" and "how many are there?".
-    Index(
-        "ix_link_email",
-        text("lower(email)"),
-        "connection_id",
-        sqlite_where=text("state <> 'ended'"),
-        postgresql_where=text("state <> 'ended'"),
-    ),
-    Index(
-        "ix_link_email1",
-        text("lower(email1)"),
-        "connection_id",
-        sqlite_where=text("state <> 'ended'"),
-        postgresql_where=text("state <> 'ended'"),
-    ),
-    Index(
-        "ix_link_ended",
-        "connection_id",
-        "contact_id",
-        sqlite_where=text("state = 'ended'"),
-        postgresql_where=text("state = 'ended'"),
-    ),
-    Index(
-        "ix_link_active",
-        "connection_id",
-        sqlite_where=text("state = 'active'"),
-        postgresql_where=text("state = 'active'"),
-    ),
+    _partial("ix_link_email", text("lower(email)"), "connection_id", where=_NOT_ENDED),
+    _partial("ix_link_email1", text("lower(email1)"), "connection_id", where=_NOT_ENDED),
+    _partial("ix_link_ended", "connection_id", "contact_id", where="state = 'ended'"),
+    _partial("ix_link_active", "connection_id", where="state = 'active'"),
     # Serve the question "which pairs moved?" in the order of the snapshots' own indexes, without reading a row.
-    Index(
-        "ix_link_member_hash",
-        "connection_id",
-        "contact_id",
-        "member_hash",
-        sqlite_where=text("state <> 'ended'"),
-        postgresql_where=text("state <> 'ended'"),
-    ),
-    Index(
-        "ix_link_entry_hash",
-        "connection_id",
-        "entry_id",
-        "entry_hash",
-        sqlite_where=text("state <> 'ended'"),
-        postgresql_where=text("state <> 'ended'"),
-    ),
-    Index(
-        "uq_link_member",
-        "connection_id",
-        "contact_id",
-        unique=True,
-        sqlite_where=text("state <> 'ended'"),
-        postgresql_where=text("state <> 'ended'"),
-    ),
-    Index(
-        "uq_link_entry",
-        "connection_id",
-        "entry_id",
-        unique=True,
-        sqlite_where=text("state <> 'ended'"),
-        postgresql_where=text("state <> 'ended'"),
-    ),
-    Index(
-        "ix_link_unfinished",
-        "connection_id",
-        sqlite_where=text("state <> 'ended' AND (member_hash IS NULL OR entry_hash IS NULL)"),
-        postgresql_where=text("state <> 'ended' AND (member_hash IS NULL OR entry_hash IS NULL)"),
+    _partial("ix_link_member_hash", "connection_id", "contact_id", "member_hash", where=_NOT_ENDED),
+    _partial("ix_link_entry_hash", "connection_id", "entry_id", "entry_hash", where=_NOT_ENDED),
+    _partial("uq_link_member", "connection_id", "contact_id", where=_NOT_ENDED, unique=True),
+    _partial("uq_link_entry", "connection_id", "entry_id", where=_NOT_ENDED, unique=True),
+    _partial(
+        "ix_link_unfinished", "connection_id", where=f"{_NOT_ENDED} AND (member_hash IS NULL OR entry_hash IS NULL)"
     ),
 )
 
@@ -309,29 +255,9 @@ change = Table(
     UniqueConstraint("run_id", "side", "target"),
     # An index that begins with the connection would be taken for the partial ones: SQLite does not know which is small.
     Index("ix_change_target", "target", "side", "connection_id"),
-    Index(
-        "ix_change_closed",
-        "connection_id",
-        "run_id",
-        sqlite_where=text("state NOT IN ('sent', 'ambiguous', 'held')"),
-        postgresql_where=text("state NOT IN ('sent', 'ambiguous', 'held')"),
-    ),
-    Index(
-        "uq_change_open",
-        "connection_id",
-        "side",
-        "target",
-        unique=True,
-        sqlite_where=text("state IN ('sent', 'ambiguous', 'held')"),
-        postgresql_where=text("state IN ('sent', 'ambiguous', 'held')"),
-    ),
-    Index(
-        "ix_change_planned",
-        "connection_id",
-        "run_id",
-        sqlite_where=text("state = 'planned'"),
-        postgresql_where=text("state = 'planned'"),
-    ),
+    _partial("ix_change_closed", "connection_id", "run_id", where="state NOT IN ('sent', 'ambiguous', 'held')"),
+    _partial("uq_change_open", "connection_id", "side", "target", where=_OPEN, unique=True),
+    _partial("ix_change_planned", "connection_id", "run_id", where="state = 'planned'"),
 )
 
 # Writes that failed; how often a record did decides when it waits for a person (R51).
@@ -367,20 +293,8 @@ quarantine = Table(
     CheckConstraint("state IN ('open', 'released', 'resolved')", name="state"),
     Index("ix_quarantine_key", "connection_id", "side", "key"),
     Index("ix_quarantine_since_run", "connection_id", "since_run"),
-    Index(
-        "ix_quarantine_waiting",
-        "connection_id",
-        "state",
-        sqlite_where=text("state <> 'resolved'"),
-        postgresql_where=text("state <> 'resolved'"),
-    ),
-    Index(
-        "ix_quarantine_resolved",
-        "connection_id",
-        "since_at",
-        sqlite_where=text("state = 'resolved'"),
-        postgresql_where=text("state = 'resolved'"),
-    ),
+    _partial("ix_quarantine_waiting", "connection_id", "state", where="state <> 'resolved'"),
+    _partial("ix_quarantine_resolved", "connection_id", "since_at", where="state = 'resolved'"),
 )
 
 # Values that one side cannot hold, differences that are protected, conflicts: one row per link, field and kind (R28).
