@@ -3,42 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 import requests
 from sqlalchemy import Engine
 
-from domain.commands import here, prefix, typed
+from domain.commands import here, prefix
 from domain.errors import Blocked, MaxchimpError, Misconfigured, Side
 from domain.facts import about
-from domain.fields import FieldMapping, MailchimpField, MaximizerField
+from domain.fields import MaximizerField
 from domain.quoting import quoted
-from domain.records import CLIENT_TAG, EMAIL, NUMBER_TAG
-from domain.settings import duration_text
 from flows import outside, pair
-from flows.describe import FLAG_NAMES, Audience, address_book, find_flag, find_marker, for_people, last_part
-from flows.held import advice, sentence, told, unmet
-from flows.prepare import NO_GROUPS, check_identity, read_list, resolve
+from flows.check_list import Findings, ListCheck
+from flows.describe import FLAG_NAMES, address_book, find_flag, find_marker, for_people, last_part
+from flows.prepare import check_identity, read_list, resolve
 from flows.services import Opener, Services, connect
 from flows.settings import Settings, unknown_names
 from flows.setup import account_summary, check_web_url
-from storage import changes, connections, leases, schema
+from storage import connections, leases, schema
 from storage.connections import Connection
-from storage.engine import reading
 
 MARKER_LENGTH = 29  # R8
-USUAL_FIELD_LIMIT = 30  # merge fields of an audience on common plans, Mailchimp fact sheet section 9
 UNPROVEN = (
     "insert and modify Address Book entries, modify other users' private entries, "
     "full access to all entries and mapped fields, insert for user-defined field setup"
 )
 State = Literal["ok", "warn", "error"]
-GROUP_REMEDY = "create one in Mailchimp, or: maxchimp setup --group TITLE --option NAME"
 
 
 @dataclass(frozen=True)
@@ -53,9 +47,6 @@ class Finding:
 
     def to_json(self) -> dict[str, str]:
         return {"name": self.name, "state": self.state, "message": self.message, "remedy": self.remedy}
-
-
-Findings = Iterator[tuple[str, str]]  # (what is so, what to do about it: "" when it is as it should be)
 
 
 class Check:
@@ -106,13 +97,13 @@ class Check:
 
     def _fields_and_rights(self) -> None:
         for name, look in (
-            ("groups", self._groups),
-            ("merge fields", self._merge_fields),
-            ("mappings", self._mappings),
-            ("changed mappings", self._changed),
-            ("options", self._options),
-            ("mandatory fields", self._mandatory),
-            ("consent", self._consent),
+            ("groups", self.list.groups),
+            ("merge fields", self.list.merge_fields),
+            ("mappings", self.list.sound),
+            ("changed mappings", self.list.waiting),
+            ("options", self.list.options),
+            ("mandatory fields", self.list.mandatory),
+            ("consent", self.list.consent),
             ("plan", self._plan),
             ("rights", self._rights),
             ("earlier connector", self._earlier),
@@ -230,9 +221,10 @@ class Check:
     def _list(self) -> Findings:
         rows = connections.mappings(self.engine, self.known.id)
         tables = [row.maximizer_ref for row in rows if row.maximizer_ref.startswith("Udf/")]
-        self.audience: Audience = read_list(self.services, self.known, groups=[row.mailchimp_ref for row in rows])
+        audience = read_list(self.services, self.known, groups=[row.mailchimp_ref for row in rows])
         self.fields = address_book(self.services.maximizer, options_of=tables)
-        self.mappings = [resolve(self.engine, row, self.audience, self.fields, keep=False) for row in rows]
+        mappings = [resolve(self.engine, row, audience, self.fields, keep=False) for row in rows]
+        self.list = ListCheck(self.engine, self.known, audience, self.fields, mappings)
         yield f"{self.known.list_name or self.known.list_id} ({self.known.list_id})", ""
 
     # ---------------------------------------------------------------- what set-up makes
@@ -263,116 +255,7 @@ class Check:
         if 0 < marker.max_length < MARKER_LENGTH:
             yield f"{marker.name} takes {marker.max_length} characters", f"make it {MARKER_LENGTH} long in Maximizer"
 
-    def _groups(self) -> Findings:
-        if self.audience.groups == 0:
-            raise Blocked("no-groups", NO_GROUPS, remedy=GROUP_REMEDY)
-        yield f"interest groups: {self.audience.groups}", ""
-
-    def _merge_fields(self) -> Findings:
-        missing = [tag for tag in (CLIENT_TAG, NUMBER_TAG) if self.audience.find(tag) is None]
-        used = len({f.ref.partition(".")[0] for f in self.audience.fields if f.ref.partition(".")[0].isdigit()})
-        room = f"; the audience has {used} merge fields, and many plans allow {USUAL_FIELD_LIMIT}"
-        if missing:
-            tight = room if used + len(missing) > USUAL_FIELD_LIMIT else ""
-            raise Blocked(
-                "merge-fields-missing",
-                f"the merge field {' and '.join(missing)} does not exist{tight}",
-                remedy="run: maxchimp setup",
-            )
-        yield f"{CLIENT_TAG} and {NUMBER_TAG} are there ({used} merge fields in all)", ""
-        for field in self.audience.fields:
-            if field.tag in (CLIENT_TAG, NUMBER_TAG) and (field.required or field.kind != "text"):
-                yield f"{field.tag} is not an optional text field", "make it an optional text field in Mailchimp (R8)"
-
-    # ---------------------------------------------------------------- mappings
-
-    def _mappings(self) -> Findings:
-        broken = [m.broken for m in self.mappings if m.broken]
-        if broken:
-            tag = next(m.tag for m in self.mappings if m.broken)
-            raise Misconfigured(
-                " ".join(broken),
-                remedy=f"{typed('map', 'modify', tag, 'FIELD')}, or: {typed('map', 'remove', tag)}",
-            )
-        yield f"{len(self.mappings)} beside {EMAIL}, all sound", ""
-
-    def _changed(self) -> Findings:
-        """What waits for a person, and what the next sync takes in (R30)."""
-        with reading(self.engine) as db:
-            changed = unmet(db, self.known.id, self.mappings).changed if self.known.synced else {}
-        for row in told({tag: figures for tag, figures in changed.items() if figures}):
-            yield f"{sentence(row)} (run {row['run']})", advice()
-        new = [tag for tag, figures in changed.items() if not figures]
-        if new:
-            yield f"changed since the last sync: {', '.join(new)}; the next one is full", "look first: maxchimp plan"
-
-    def _options(self) -> Findings:
-        tables = [m for m in self.mappings if m.mailchimp.kind in ("group", "radio", "dropdown") and not m.broken]
-        for mapping in tables:
-            lone = _lone_options(mapping)
-            if lone:
-                yield (
-                    f"{mapping.tag} and {mapping.maximizer.name}: without a counterpart {lone}",
-                    "add the option on the other side under the same name, or leave it: it is not touched (R26)",
-                )
-        if not any(map(_lone_options, tables)):
-            yield "every option of the mapped fields has its counterpart", ""
-
-    def _mandatory(self) -> Findings:
-        mapped = {m.mailchimp.ref.partition(".")[0] for m in self.mappings if not m.broken}
-        lacking: dict[str, MailchimpField] = {}  # of an address its first part
-        for f in self.audience.fields:
-            if f.required and f.tag != EMAIL and f.ref.partition(".")[0] not in mapped:
-                lacking.setdefault(f.tag.partition(".")[0], f)
-        if lacking:
-            yield (
-                f"mandatory in Mailchimp and not mapped: {self._filled(lacking)}; new members get a placeholder, "
-                "members that exist are left alone",
-                "map them, or make them optional in Mailchimp",
-            )
-        refs = {m.maximizer.ref for m in self.mappings if not m.broken}
-        names = [f.name for f in self.fields if f.mandatory and f.ref not in refs and for_people(f)]
-        if names:
-            yield (
-                f"mandatory in Maximizer and not mapped: {', '.join(names)}; new entries may be refused",
-                "map them, or make them optional in Maximizer",
-            )
-        if not lacking and not names:
-            yield "every mandatory field is mapped", ""
-
-    def _filled(self, fields: Mapping[str, MailchimpField]) -> str:
-        """The tags, each with the number of members that we made with a placeholder there."""
-        today, reach = date.today(), duration_text(self.known.settings.retention)
-        with reading(self.engine) as db:
-            numbers = {
-                tag: changes.placeholders(db, self.known.id, field.tag, field.placeholder(today))
-                for tag, field in sorted(fields.items())
-            }
-        return ", ".join(f"{tag} ({number} filled in {reach})" if number else tag for tag, number in numbers.items())
-
     # ---------------------------------------------------------------- Mailchimp's own rules
-
-    def _consent(self) -> Findings:
-        shown = self.audience.list
-        pending = self.known.settings.new_member_status == "pending"
-        if shown.get("double_optin") and not pending:
-            yield (
-                "the list uses double opt-in, but members that we create are subscribed at once",
-                "for a confirmation mail: maxchimp settings set new_member_status=pending",
-            )
-        if shown.get("marketing_permissions"):
-            yield (
-                "the list asks for marketing permissions, which are not synchronised: new members have none",
-                "ask these people through Mailchimp's own form",
-            )
-        if not shown.get("double_optin") and not shown.get("marketing_permissions"):
-            yield f"no double opt-in, no marketing permissions; new members become {self._status}", ""
-        elif pending:
-            yield "new members get a confirmation mail", ""
-
-    @property
-    def _status(self) -> str:
-        return self.known.settings.new_member_status
 
     def _plan(self) -> Findings:
         plan, people = self.account["plan"] or "unknown", self.account["total_subscribers"]
@@ -415,18 +298,6 @@ class Check:
 
     def _tags(self) -> Findings:
         yield "Mailchimp tags are not synchronised (out of scope for now)", ""
-
-
-def _lone_options(mapping: FieldMapping) -> str:
-    sides = (("Mailchimp", mapping.mailchimp.options, 0), ("Maximizer", mapping.maximizer.options, 1))
-    told = []
-    for side, options, place in sides:
-        paired = {pair[place] for pair in mapping.pairs}
-        names = [option.label for option in options if option.key not in paired]
-        if names:
-            rest = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            told.append(f"{', '.join(names[:5])}{rest} ({side})")
-    return "; ".join(told)
 
 
 def _seconds(skew: float) -> str:
