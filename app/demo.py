@@ -14,7 +14,7 @@ from app.demo_world import SIDES, DemoWorld, Told
 from app.progress import Progress
 from app.show import clean
 from domain.errors import MaxchimpError
-from flows.cycle import Asked
+from flows.asked import Asked
 from flows.settings import Settings
 
 PEOPLE, SEED = 2000, 7

@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from domain.errors import Side
 from domain.records import split_entry_id
 from flows import reporting
-from flows.cycle import Asked
+from flows.asked import Asked
 from flows.describe import address_book, audience
 from flows.launch import at_home, launch
 from flows.reporting import Written

@@ -18,7 +18,8 @@ from typing import Any
 
 from benchmarks import past
 from benchmarks.frames import peak_mib
-from flows.cycle import Asked, Cycle
+from flows.asked import Asked
+from flows.cycle import Cycle
 from flows.describe import address_book, audience
 from flows.services import Services, connect
 from flows.settings import Settings

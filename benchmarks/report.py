@@ -24,7 +24,7 @@ from domain.changeset import FINDING, PARKED, Policy, empty
 from domain.settings import SyncSettings
 from extract.reading import Read
 from flows import reporting
-from flows.cycle import Asked
+from flows.asked import Asked
 from flows.gather import gather
 from flows.survey import Survey
 from storage import connections

@@ -23,7 +23,8 @@ from typing import Any
 
 from benchmarks.calls import Town
 from domain.commands import prefix
-from flows.cycle import Asked, Cycle
+from flows.asked import Asked
+from flows.cycle import Cycle
 from flows.launch import at_home, launch, opened
 from flows.server import PrefectServer, worker
 from flows.services import connect

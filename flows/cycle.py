@@ -13,19 +13,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 from sqlalchemy import Engine
 
 from domain.changeset import FINDING, PARKED, ChangeSet, Inputs, Policy, empty
-from domain.commands import typed
 from domain.errors import Blocked, Incomplete, MaxchimpError, Stopped
 from domain.facts import about
 from extract import counterparts
 from extract.reading import Reading
 from flows import journal, pair, tally
 from flows.apply import apply, plan_notes, store_plan
+from flows.asked import Asked
 from flows.extracting import counted, read_both, read_others, shrunk
 from flows.gather import Gathered, blanked, gather_for, policy_of, run_day
 from flows.held import judged, told, unmet, writes
@@ -48,29 +48,7 @@ from transform.guard import Trip, guard
 from transform.held import meanwhile, without_options
 
 log = logging.getLogger("maxchimp.cycle")
-Kind = Literal["sync", "backfill", "plan", "report"]
 Stage = Callable[[str, Callable[[], None]], None]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a person or a schedule asks for. ``yes``: let a held first sync, a tripped guard or a changed mapping pass.
-
-    ``plan``: id of a stored plan; exactly its changes are applied.
-    """
-
-    kind: Kind = "sync"
-    full: bool = False
-    yes: bool = False
-    plan: int | None = None
-
-    @property
-    def again(self) -> str:
-        """The command by which a person lets the same pass."""
-        if self.kind == "backfill":
-            return typed("backfill", "--yes")
-        planned = () if self.plan is None else ("--plan", self.plan)
-        return typed("sync", *(("--full",) if self.full else ()), *planned, "--yes")
 
 
 @dataclass
@@ -160,7 +138,7 @@ class Cycle:
                 self.connection = found
                 self.full = self.asked.full or self.asked.kind == "backfill" or bool(found.full_reason)
                 # Who looks at what waits, or lets it pass, has to see every pair (R30).
-                self.full = self.full or (self.looked_at and self._something_waits())
+                self.full = self.full or (self.asked.looked_at and self._something_waits())
                 self.run_id = runs.start(self.engine, self.connection.id, self.asked.kind, self.full, self.now())
                 with about(connection=self.connection.name, run=self.run_id):
                     yield
@@ -171,15 +149,6 @@ class Cycle:
     def _something_waits(self) -> bool:
         with reading(self.engine) as db:
             return bool(held.waiting(db, self.connection.id))
-
-    @property
-    def looked_at(self) -> bool:
-        """Whether a person sees what changed mappings do, or has seen it and let it pass."""
-        return self.asked.kind == "plan" or self.approved
-
-    @property
-    def approved(self) -> bool:
-        return self.asked.kind in ("sync", "backfill") and (self.asked.yes or self.asked.plan is not None)
 
     # ---------------------------------------------------------------- the stages
 
@@ -301,7 +270,7 @@ class Cycle:
         if self.full:  # every pair is there to be counted
             self.shown = self.decided = self._decided(self.policy)
             self.waits = self._judged(self.decided, complete=self.members.complete and self.entries.complete)
-            if self.approved:
+            if self.asked.approved:
                 self.facts.setdefault("let_through", []).extend(f"changed mapping of {tag}" for tag in self.waits)
                 self.waits = {}
         if self.waits or not self.full:

@@ -24,7 +24,8 @@ from sqlalchemy import Engine
 from clients.redact import Redact
 from domain.errors import LeaseHeld, MaxchimpError
 from flows import health, logs, tally
-from flows.cycle import Asked, Cycle
+from flows.asked import Asked
+from flows.cycle import Cycle
 from flows.launch import at_home, opened
 from flows.settings import Settings, load_settings
 from flows.tally import WRITING

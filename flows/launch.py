@@ -23,7 +23,8 @@ from domain.errors import Incomplete, MaxchimpError, Misconfigured
 from domain.facts import about
 from domain.quoting import quoted
 from flows import shelf
-from flows.cycle import Asked, Cycle
+from flows.asked import Asked
+from flows.cycle import Cycle
 from flows.services import connect
 from flows.settings import Settings, is_local, load_settings
 from storage import connections

@@ -18,7 +18,8 @@ import pandas as pd
 from domain.errors import DiskFull, LeaseHeld, Misconfigured, is_full
 from domain.records import EMAIL
 from flows import tally
-from flows.cycle import Asked, Stage
+from flows.asked import Asked
+from flows.cycle import Stage
 from flows.launch import at_home, opened, stopping
 from flows.settings import Settings, load_settings
 from flows.shelf import NUMBERS, PAGE, unused

@@ -26,7 +26,8 @@ from prefect.states import Failed
 
 from clients.redact import Redact
 from domain.errors import Incomplete
-from flows.cycle import Asked, Cycle, Stage
+from flows.asked import Asked
+from flows.cycle import Cycle, Stage
 from flows.deployments import check_welcome
 from flows.due import due, sentence
 from flows.held import sentence as sentence_of

@@ -13,7 +13,7 @@ from app.planned import PlanView, tell_held
 from domain.errors import Blocked, MaxchimpError, Misconfigured
 
 if TYPE_CHECKING:
-    from flows.cycle import Asked
+    from flows.asked import Asked
 
 log = logging.getLogger("maxchimp.app")
 
@@ -38,7 +38,7 @@ def plan(
     every: Annotated[bool, typer.Option("--all", help="Every change, not the first 20 of each kind.")] = False,
 ) -> None:
     """Show what a sync would do; writes nothing."""
-    from flows.cycle import Asked
+    from flows.asked import Asked
 
     try:
         document = _launch(call, Asked(kind="plan", full=full))
@@ -62,7 +62,7 @@ def sync(
     ] = None,
 ) -> None:
     """Run one cycle: bring both sides into step."""
-    from flows.cycle import Asked
+    from flows.asked import Asked
 
     if plan is not None and full:
         raise Misconfigured("--plan and --full exclude each other", remedy="a plan is applied as it was made")
@@ -88,7 +88,7 @@ def backfill(
     ] = False,
 ) -> None:
     """Sync Entire List: compare everything."""
-    from flows.cycle import Asked
+    from flows.asked import Asked
 
     if at_next_cycle:
         return _ask_full(call)

@@ -16,7 +16,7 @@ from app.web.site import Answer, Door, Given, Site, audit
 from app.web.tokens import Pass
 from domain.errors import Misconfigured
 from flows import shelf, tally
-from flows.cycle import Asked
+from flows.asked import Asked
 from flows.held import sentence, told
 from flows.launch import launch
 from storage import changes, held, runs

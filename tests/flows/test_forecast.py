@@ -17,7 +17,7 @@ from steps import CycleStep, Script, script
 from verdict import Violation
 
 from extract import counterparts
-from flows.cycle import Asked
+from flows.asked import Asked
 from flows.neighbours import CALLS
 from flows.survey import Survey
 from quality.people import CLASSES

@@ -17,7 +17,8 @@ from town import Town
 
 from domain.errors import Blocked, Incomplete, LeaseHeld, Misconfigured
 from flows import launch as launching
-from flows.cycle import Asked, Cycle
+from flows.asked import Asked
+from flows.cycle import Cycle
 from flows.launch import at_home, launch, serving_api
 from storage import leases
 

@@ -13,7 +13,7 @@ from harness import Office, office
 from domain.errors import Blocked, Incomplete, MaxchimpError, Miscounted
 from domain.sums import closes
 from flows import reporting, tally
-from flows.cycle import Asked
+from flows.asked import Asked
 from flows.reporting import Written
 from flows.survey import Survey
 from flows.sync import markdown

@@ -20,7 +20,8 @@ from town import Town
 
 from domain.errors import Blocked, Incomplete, LeaseHeld, Misconfigured
 from flows import launch as launching
-from flows.cycle import Asked, Cycle
+from flows.asked import Asked
+from flows.cycle import Cycle
 from flows.launch import at_home, launch
 from flows.server import PrefectServer
 from flows.upcoming import Upcoming, next_run

@@ -13,7 +13,7 @@ import pytest
 from town import Town
 
 from domain.errors import Incomplete, MaxchimpError, Misconfigured
-from flows.cycle import Asked
+from flows.asked import Asked
 from flows.deploy import deploy
 from flows.launch import launch
 

@@ -20,7 +20,7 @@ from truth import Truth
 from domain.errors import LeaseHeld, Misconfigured, Side
 from domain.records import Layout
 from flows import reporting, shelf
-from flows.cycle import Asked
+from flows.asked import Asked
 from flows.launch import launch
 from flows.report import markdown
 from flows.reporting import Written

@@ -14,7 +14,7 @@ from stage import Watched
 from domain.changeset import CHANGE, NEW_LINK, ChangeSet, empty
 from domain.errors import Blocked
 from domain.settings import SyncSettings
-from flows.cycle import Asked
+from flows.asked import Asked
 from flows.foresee import explain
 from flows.held import judged, told
 from flows.survey import Survey

@@ -14,7 +14,8 @@ import requests
 from witness import Witness
 
 from clients.session import Session
-from flows.cycle import Asked, Cycle
+from flows.asked import Asked
+from flows.cycle import Cycle
 from flows.describe import address_book, audience
 from flows.services import Services, connect
 from flows.settings import Settings

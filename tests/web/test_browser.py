@@ -22,7 +22,8 @@ from app.web import tab
 from app.web.server import Page, login_link, serving
 from clients.mailchimp import Mailchimp
 from flows import launch
-from flows.cycle import Asked, Cycle
+from flows.asked import Asked
+from flows.cycle import Cycle
 from flows.launch import opened
 from flows.settings import Settings
 from sandbox.web import Door, Request, Response, serve

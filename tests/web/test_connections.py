@@ -23,7 +23,8 @@ from app.web.application import DOORS
 from app.web.frame import origin_of
 from clients.redact import Redact
 from flows import kept, launch
-from flows.cycle import Asked, Cycle
+from flows.asked import Asked
+from flows.cycle import Cycle
 from flows.launch import opened
 from flows.settings import load_settings
 from storage import connections, credentials
